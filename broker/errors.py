@@ -1,0 +1,33 @@
+"""Errors of the broker package; each says what, where, got, expected and what to do."""
+
+
+class BrokerError(Exception):
+    """Base of everything that the broker package raises on purpose."""
+
+
+class MessageError(BrokerError, ValueError):
+    """A message whose fields contradict its type: our own fault, found before sending."""
+
+
+class FrameError(BrokerError, ValueError):
+    """Bytes from a peer that are not a valid message: the peer's fault; refused and counted."""
+
+
+class TopicError(BrokerError, ValueError):
+    """A topic, service or node name that cannot be used."""
+
+
+class ConnectionFailedError(BrokerError, ConnectionError):
+    """The broker cannot be reached, or an address is in use."""
+
+
+class RequestTimeoutError(BrokerError, TimeoutError):
+    """A service did not answer in time."""
+
+
+class ServiceError(BrokerError):
+    """A service answered with an error."""
+
+
+class LockstepError(BrokerError):
+    """Lock-step cannot go on: members are missing past the deadline."""

@@ -1,0 +1,169 @@
+"""Settings of the SCADA link, checked when they are made.
+
+A link has, for every agent, a measurement channel (grid to agent) and a command channel (agent to
+grid). All times are simulation time. A value that is measured at tick t and delayed by d ticks is
+what the agent is shown at tick ceil(t + d).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from math import isfinite
+from typing import Any, Literal, Self, TypeVar, get_args
+
+from simulator.errors import OptionError
+
+Distribution = Literal["none", "uniform", "lognormal", "gamma"]
+Unit = Literal["ticks", "seconds"]
+
+
+def _require(ok: bool, where: str, got: object, expected: str) -> None:
+    if not ok:
+        msg = f"SCADA link: {where} is {got!r}, expected {expected}"
+        raise OptionError(msg)
+
+
+@dataclass(frozen=True)
+class Delay:
+    """How long a message is under way: `fixed` plus a random part, both in `unit`.
+
+    The random part is uniform on [0, 2 mean], or lognormal or gamma with the given mean and
+    standard deviation. The total is cut off at `limit_ticks`.
+    """
+
+    fixed: float = 0.0
+    unit: Unit = "ticks"
+    distribution: Distribution = "none"
+    mean: float = 0.0
+    std: float = 0.0
+    limit_ticks: int = 16
+
+    def __post_init__(self) -> None:
+        _require(isfinite(self.fixed) and self.fixed >= 0, "delay.fixed", self.fixed, "a number >= 0")
+        _require(self.unit in get_args(Unit), "delay.unit", self.unit, "'ticks' or 'seconds'")
+        _require(self.distribution in get_args(Distribution), "delay.distribution", self.distribution,
+                 f"one of {get_args(Distribution)}")  # fmt: skip
+        _require(isfinite(self.mean) and self.mean >= 0, "delay.mean", self.mean, "a number >= 0")
+        _require(isfinite(self.std) and self.std >= 0, "delay.std", self.std, "a number >= 0")
+        needs_spread = self.distribution in ("lognormal", "gamma")
+        _require(not needs_spread or (self.mean > 0 and self.std > 0), "delay.mean and delay.std",
+                 (self.mean, self.std), f"both > 0 with distribution '{self.distribution}'")  # fmt: skip
+        _require(self.limit_ticks >= 0, "delay.limit_ticks", self.limit_ticks, "an integer >= 0")
+
+
+@dataclass(frozen=True)
+class ChannelConfig:
+    """One direction of one agent's link."""
+
+    delay: Delay = field(default_factory=Delay)
+    loss: float = 0.0  # probability that a message never arrives
+    reorder: bool = False  # True: messages may overtake each other, and the last to arrive is believed
+    on_missing: Literal["hold", "default"] = "hold"  # default: zeros (measurement), the fallback (command)
+    deadband: float = 0.0  # a value is reported again only when it moved by more than this
+    noise_std: float = 0.0  # of additive Gaussian noise, in units of the feature
+    quantum: float = 0.0  # values are rounded to multiples of this; 0 is exact
+    outages: tuple[tuple[float, float], ...] = ()  # [from, to) in seconds of episode time: nothing is sent
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.loss <= 1, "loss", self.loss, "a probability in [0, 1]")
+        _require(self.on_missing in ("hold", "default"), "on_missing", self.on_missing, "'hold' or 'default'")
+        for name in ("deadband", "noise_std", "quantum"):
+            value = getattr(self, name)
+            _require(isfinite(value) and value >= 0, name, value, "a number >= 0")
+        for outage in self.outages:
+            _require(
+                len(outage) == 2 and outage[0] < outage[1], "outages", outage, "[from_s, to_s], from < to"
+            )
+
+    @property
+    def transparent(self) -> bool:
+        """Return whether messages pass unchanged and at once."""
+        return self == ChannelConfig(reorder=self.reorder, on_missing=self.on_missing)
+
+
+@dataclass(frozen=True)
+class AgentLink:
+    """Both directions of one agent's link."""
+
+    measurement: ChannelConfig = field(default_factory=ChannelConfig)
+    command: ChannelConfig = field(default_factory=ChannelConfig)
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """The link of every agent: `default`, and `agents` for those that differ."""
+
+    default: AgentLink = field(default_factory=AgentLink)
+    agents: Mapping[str, AgentLink] = field(default_factory=dict)
+    age_feature: bool = False  # append the age of the measurement (ticks) to every observation
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Build from nested mappings, as in a launch file.
+
+        An agent's entry is laid over the default, key by key.
+
+        Raises:
+            OptionError: an unknown key, or a value of the wrong type or range; the path is named.
+        """
+        known = {"default", "agents", "age_feature"}
+        unknown = set(settings) - known
+        _require(not unknown, "scada", sorted(unknown), f"keys out of {sorted(known)}")
+        default = _build(AgentLink, settings.get("default") or {}, "scada.default")
+        agents = {
+            name: _build(AgentLink, _overlay(settings.get("default") or {}, own), f"scada.agents.{name}")
+            for name, own in (settings.get("agents") or {}).items()
+        }
+        return cls(default, agents, bool(settings.get("age_feature", False)))
+
+    def of(self, agent: str) -> AgentLink:
+        """Return the link of `agent`."""
+        return self.agents.get(agent, self.default)
+
+    def check_agents(self, agents: tuple[str, ...]) -> None:
+        """Raise OptionError if the link names an agent that the grid does not have."""
+        unknown = sorted(set(self.agents) - set(agents))
+        _require(not unknown, "scada.agents", unknown, f"names out of {agents}")
+
+
+def fixed_delay(ticks: int) -> LinkConfig:
+    """Return a link whose measurements arrive `ticks` ticks late and whose commands arrive at once."""
+    return LinkConfig(AgentLink(measurement=ChannelConfig(delay=Delay(fixed=ticks))))
+
+
+def _overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _overlay(base[key], value) if nested else value
+    return merged
+
+
+T = TypeVar("T")
+
+_NESTED = {"delay": Delay, "measurement": ChannelConfig, "command": ChannelConfig}
+
+
+def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
+    assert is_dataclass(kind)
+    _require(isinstance(settings, Mapping), where, settings, "a mapping")
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(settings) - set(known))
+    _require(not unknown, where, unknown, f"keys out of {sorted(known)}")
+    values: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key in _NESTED:
+            values[key] = _build(_NESTED[key], value, f"{where}.{key}")
+        elif key == "outages":
+            values[key] = tuple(tuple(outage) for outage in value)
+        else:
+            values[key] = value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        msg = f"{where}: {settings!r} has a value of the wrong type ({error})"
+        raise OptionError(msg) from error
+    except OptionError as error:
+        msg = f"{where}: {error}"
+        raise OptionError(msg) from error
