@@ -101,6 +101,6 @@ def _check_disjoint(clusters: tuple[Cluster, ...], where: str) -> None:
             for member in members:
                 if (kind, member) in owner:
                     first = owner[kind, member]
-                    msg = f"{where}: {kind} {member} is in '{first}' and in '{cluster.name}'; a variable has one cluster"
+                    msg = f"{where}: {kind} {member} is in '{first}' and in '{cluster.name}', expected in one"
                     raise PartitionError(msg)
                 owner[kind, member] = cluster.name

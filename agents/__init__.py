@@ -1,0 +1,1 @@
+"""Decentralized Stable-Baselines3 agents and the critic service they share."""

@@ -1,0 +1,1 @@
+"""Messages between processes: topics, wire format, lock-step, transports, the broker process."""

@@ -1,0 +1,1 @@
+"""Who runs with whom: launch files, the supervisor, and the chorus command."""

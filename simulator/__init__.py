@@ -1,0 +1,1 @@
+"""Grids as pure batched functions, and the node that puts any of them on the bus."""

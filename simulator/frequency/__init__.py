@@ -1,0 +1,1 @@
+"""The frequency family: secondary frequency control of a 68-bus grid."""

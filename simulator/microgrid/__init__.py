@@ -1,0 +1,1 @@
+"""The microgrid family: voltage control of islanded inverter microgrids."""

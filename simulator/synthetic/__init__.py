@@ -1,0 +1,1 @@
+"""The synthetic family: factored Markov decision processes with a known partition."""

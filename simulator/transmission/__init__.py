@@ -1,0 +1,1 @@
+"""The transmission family: grid2op environments as batched grids."""
