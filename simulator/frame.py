@@ -77,6 +77,7 @@ class Frame:
     applied: Actions | None = None  # agent -> (E, ...) what the grid really did; None after a reset
     measured_ticks: Mapping[str, NDArray[np.int64]] | None = None  # agent -> (E,) tick the observation shows
     in_flight: Float32 | None = None  # (E, k) what the SCADA link still holds
+    final_in_flight: Float32 | None = None  # (E, k) the same as episodes ended; None if no copy ended
 
     @property
     def done(self) -> Bool:

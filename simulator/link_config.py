@@ -29,7 +29,7 @@ class Delay:
     """How long a message is under way: `fixed` plus a random part, both in `unit`.
 
     The random part is uniform on [0, 2 mean], or lognormal or gamma with the given mean and
-    standard deviation. The total is cut off at `limit_ticks`.
+    standard deviation; the total is then cut off at `limit_ticks`.
     """
 
     fixed: float = 0.0
@@ -59,7 +59,7 @@ class ChannelConfig:
     delay: Delay = field(default_factory=Delay)
     loss: float = 0.0  # probability that a message never arrives
     reorder: bool = False  # True: messages may overtake each other, and the last to arrive is believed
-    on_missing: Literal["hold", "default"] = "hold"  # default: zeros (measurement), the fallback (command)
+    on_missing: Literal["hold", "default"] = "hold"  # default: zeros (measurement) or the fallback (command)
     deadband: float = 0.0  # a value is reported again only when it moved by more than this
     noise_std: float = 0.0  # of additive Gaussian noise, in units of the feature
     quantum: float = 0.0  # values are rounded to multiples of this; 0 is exact
@@ -87,7 +87,7 @@ class AgentLink:
     """Both directions of one agent's link."""
 
     measurement: ChannelConfig = field(default_factory=ChannelConfig)
-    command: ChannelConfig = field(default_factory=ChannelConfig)
+    command: ChannelConfig = field(default_factory=lambda: ChannelConfig(on_missing="default"))
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,9 @@ def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
     _require(not unknown, where, unknown, f"keys out of {sorted(known)}")
     values: dict[str, Any] = {}
     for key, value in settings.items():
-        if key in _NESTED:
+        if key == "command":
+            values[key] = _build(ChannelConfig, {"on_missing": "default", **value}, f"{where}.{key}")
+        elif key in _NESTED:
             values[key] = _build(_NESTED[key], value, f"{where}.{key}")
         elif key == "outages":
             values[key] = tuple(tuple(outage) for outage in value)

@@ -1,0 +1,170 @@
+"""One SCADA channel: values arrive late, noisy, out of order or not at all.
+
+Pure and seeded: everything happens in simulation time, and the same seed gives the same channel. All E
+copies are handled at once; what happens in one copy never touches another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.frame import Bool, Float32
+from simulator.link_config import ChannelConfig, Delay
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the receiving end holds at one tick."""
+
+    values: Float32  # (E, width)
+    sent_tick: Int64  # (E,) tick at which the held values were sent
+    fresh: Bool  # (E,) True where something arrived in this tick
+
+
+class Channel:
+    """One direction of one agent's link: a row of values per tick and copy.
+
+    The leading `analog` columns are measured quantities, subject to noise, quantum and deadband; the
+    rest (action masks) only travel along.
+    """
+
+    def __init__(
+        self,
+        config: ChannelConfig,
+        width: int,
+        n_envs: int,
+        dt_s: float,
+        seed: np.random.SeedSequence,
+        analog: int | None = None,
+    ) -> None:
+        self.config = config
+        self._analog = width if analog is None else analog
+        self._dt_s = dt_s
+        self._rng = np.random.default_rng(seed)
+        self.max_ticks = _max_ticks(config.delay, dt_s)
+        slots = self.max_ticks + 1
+        self._values = np.zeros((slots, n_envs, width), np.float32)
+        self._sent = np.full((slots, n_envs), -1, np.int64)
+        self._arrival = np.full((slots, n_envs), np.inf)  # ticks; infinite where nothing is under way
+        self._last_arrival = np.full(n_envs, -np.inf)
+        self._reported = np.zeros((n_envs, width), np.float32)
+        self._held = np.zeros((n_envs, width), np.float32)
+        self._held_tick = np.zeros(n_envs, np.int64)
+        self._fresh_tick = np.full(n_envs, -1, np.int64)  # when the held values arrived
+
+    def prime(self, copies: Bool, values: Float32, tick: int) -> None:
+        """Start an episode in some copies: nothing is under way, and both ends know `values`."""
+        self._arrival[:, copies] = np.inf
+        self._last_arrival[copies] = -np.inf
+        self._reported[copies] = values[copies]
+        self._held[copies] = values[copies]
+        self._held_tick[copies] = tick
+        self._fresh_tick[copies] = tick
+
+    def send(self, values: Float32, tick: int, time_s: NDArray[np.float64]) -> None:
+        """Put one row per copy on its way.
+
+        Args:
+            values: (E, width).
+            tick: the current tick.
+            time_s: (E,) time since the start of the episode, for outages.
+        """
+        report, changed = self._measure(values)
+        lost = ~changed | self._in_outage(time_s)
+        if self.config.loss > 0:
+            lost |= self._rng.random(lost.shape) < self.config.loss
+        arrival = tick + self._draw_delay(lost.shape[0])
+        if not self.config.reorder:
+            arrival = np.maximum(arrival, self._last_arrival)
+            self._last_arrival = np.where(lost, self._last_arrival, arrival)
+        slot = tick % len(self._arrival)
+        self._values[slot] = report
+        self._sent[slot] = tick
+        self._arrival[slot] = np.where(lost, np.inf, arrival)
+
+    def receive(self, tick: int) -> Delivery:
+        """Return what the receiving end holds now that everything due has arrived."""
+        due = self._arrival <= tick
+        # The last to arrive is believed; of those that arrive together, the newest.
+        rank = np.where(due, self._arrival + self._sent * 1e-9, -np.inf)
+        chosen = rank.argmax(axis=0)
+        copies = np.flatnonzero(np.any(due, axis=0))
+        self._held[copies] = self._values[chosen[copies], copies]
+        self._held_tick[copies] = self._sent[chosen[copies], copies]
+        self._fresh_tick[copies] = tick
+        self._arrival[due] = np.inf
+        fresh = self._fresh_tick == tick
+        values = self._held.copy()
+        if self.config.on_missing == "default":
+            values[~fresh] = 0.0
+        return Delivery(values, self._held_tick.copy(), fresh)
+
+    @property
+    def in_flight_dim(self) -> int:
+        """Return the number of columns of `in_flight`."""
+        per_slot = self._analog + (self.config.delay.distribution != "none")
+        return self.max_ticks * per_slot
+
+    def in_flight(self, tick: int) -> Float32:
+        """Return (E, in_flight_dim): what is still under way, newest first, zeros where nothing is.
+
+        With a random delay the remaining time of each message (ticks) follows its values.
+        """
+        order = (tick - np.arange(self.max_ticks)) % len(self._arrival)
+        pending = np.isfinite(self._arrival[order])  # (slots, E)
+        columns = [np.where(pending[..., None], self._values[order, :, : self._analog], 0.0)]
+        if self.config.delay.distribution != "none":
+            columns.append(np.where(pending, self._arrival[order] - tick, 0.0)[..., None])
+        table = np.concatenate(columns, axis=2)  # (slots, E, per_slot)
+        return table.transpose(1, 0, 2).reshape(len(self._held), -1).astype(np.float32)
+
+    def _measure(self, values: Float32) -> tuple[Float32, Bool]:
+        """Return the reported row and whether there is anything new to report."""
+        config, n = self.config, self._analog
+        report = values.astype(np.float32, copy=True)
+        if config.noise_std > 0:
+            report[:, :n] += config.noise_std * self._rng.standard_normal((len(report), n), dtype=np.float32)
+        if config.quantum > 0:
+            report[:, :n] = np.round(report[:, :n] / config.quantum) * config.quantum
+        if config.deadband == 0:
+            return report, np.ones(len(report), np.bool_)
+        threshold = np.zeros(report.shape[1], np.float32)
+        threshold[:n] = config.deadband
+        moved = np.abs(report - self._reported) > threshold
+        self._reported = np.where(moved, report, self._reported)
+        return self._reported.copy(), moved.any(axis=1)
+
+    def _in_outage(self, time_s: NDArray[np.float64]) -> Bool:
+        out = np.zeros(time_s.shape, np.bool_)
+        for begin, end in self.config.outages:
+            out |= (time_s >= begin) & (time_s < end)
+        return out
+
+    def _draw_delay(self, n_envs: int) -> NDArray[np.float64]:
+        """Return (E,) delays in ticks."""
+        delay = self.config.delay
+        total = np.full(n_envs, delay.fixed)
+        if delay.distribution == "uniform":
+            total += self._rng.uniform(0.0, 2.0 * delay.mean, n_envs)
+        elif delay.distribution == "gamma":
+            shape = (delay.mean / delay.std) ** 2
+            total += self._rng.gamma(shape, delay.mean / shape, n_envs)
+        elif delay.distribution == "lognormal":
+            variance = np.log1p((delay.std / delay.mean) ** 2)
+            total += self._rng.lognormal(np.log(delay.mean) - variance / 2, np.sqrt(variance), n_envs)
+        if delay.unit == "seconds":
+            total /= self._dt_s
+        # A delay of a whole number of ticks must not slip to the next one by rounding.
+        return np.minimum(np.ceil(total - 1e-9), self.max_ticks)
+
+
+def _max_ticks(delay: Delay, dt_s: float) -> int:
+    if delay.distribution != "none":
+        return delay.limit_ticks
+    fixed = delay.fixed / dt_s if delay.unit == "seconds" else delay.fixed
+    return int(np.ceil(fixed - 1e-9))

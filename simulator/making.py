@@ -1,0 +1,59 @@
+"""Make a grid by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import OptionError
+from simulator.link_config import LinkConfig
+from simulator.registry import family
+from simulator.world import World
+
+if TYPE_CHECKING:
+    from simulator.parallel import GridParallelEnv
+
+
+def make(
+    name: str,
+    n_envs: int = 1,
+    seed: int = 0,
+    scada: LinkConfig | Mapping[str, Any] | None = None,
+    smoothing: float = 0.0,
+    **options: Any,
+) -> World:
+    """Make E copies of a grid behind a SCADA link.
+
+    Args:
+        name: "frequency68", "microgrid6", "microgrid20", "synthetic" or "grid2op:<environment>".
+        n_envs: E, the number of independent copies, at least 1.
+        seed: of everything random; the first `reset()` uses it.
+        scada: settings of the SCADA link (see LinkConfig.from_dict); None takes the grid's usual link.
+        smoothing: ρ in [0, 1) of the action smoothing a ← ρ a_prev + (1 − ρ) a.
+        options: of the grid; docs/ has a page per grid.
+
+    Raises:
+        UnknownGridError: no such grid.
+        OptionError: an unknown option, or one out of range.
+    """
+    if n_envs < 1:
+        msg = f"grid '{name}': n_envs is {n_envs}, expected at least 1 copy"
+        raise OptionError(msg)
+    kind = family(name)
+    if scada is None:
+        link = kind.DEFAULT_LINK
+    else:
+        link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
+    return World(kind.make_grid(name, n_envs, seed, **options), link, smoothing, seed)
+
+
+def agent_names(name: str, **options: Any) -> tuple[str, ...]:
+    """Return the names of a grid's agents without building the grid. Raises like `make`."""
+    return family(name).agent_names(name, **options)
+
+
+def parallel_env(name: str, **options: Any) -> GridParallelEnv:
+    """Return one copy of a grid as a PettingZoo ParallelEnv; arguments as for `make`."""
+    from simulator.parallel import GridParallelEnv
+
+    return GridParallelEnv(make(name, n_envs=1, **options))

@@ -1,0 +1,176 @@
+"""The SCADA link: the channels of all agents, measurements up and commands down.
+
+A direction that passes everything unchanged and at once has no channel and costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from simulator.actions import action_width
+from simulator.channel import Channel
+from simulator.errors import OptionError
+from simulator.frame import Actions, Bool, Float32, GridSpec
+from simulator.link_config import ChannelConfig, LinkConfig
+
+_MEASUREMENT, _COMMAND = 0, 1
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What all agents are shown at one tick."""
+
+    observations: dict[str, Float32]  # agent -> (E, d)
+    masks: dict[str, Bool] | None  # agent -> (E, n)
+    measured_ticks: dict[str, NDArray[np.int64]]  # agent -> (E,)
+
+
+class ScadaLink:
+    """All channels of one grid.
+
+    Args:
+        config: the settings.
+        spec: the bare grid's description.
+        masked: whether observations come with action masks.
+        seed: of delays, losses and noise; every channel has a stream of its own.
+    """
+
+    def __init__(self, config: LinkConfig, spec: GridSpec, masked: bool, seed: int) -> None:
+        self.config = config
+        self._spec = spec
+        self._up: dict[str, Channel] = {}
+        self._down: dict[str, Channel] = {}
+        self._now: dict[str, Float32] = {}
+        self._now_masks: Mapping[str, Bool] | None = None
+        for index, agent in enumerate(spec.agents):
+            link = config.of(agent)
+            seeds = [np.random.SeedSequence(seed, spawn_key=(index, way)) for way in (_MEASUREMENT, _COMMAND)]
+            if not link.measurement.transparent:
+                self._up[agent] = self._measurement_channel(
+                    link.measurement, agent, masked, seeds[_MEASUREMENT]
+                )
+            if not link.command.transparent:
+                self._down[agent] = self._command_channel(link.command, agent, seeds[_COMMAND])
+
+    def start(
+        self,
+        copies: Bool,
+        observations: Mapping[str, Float32],
+        masks: Mapping[str, Bool] | None,
+        resting: Actions,
+        tick: int,
+    ) -> None:
+        """Begin episodes in some copies: the first measurement is known at once, commands rest."""
+        self._now, self._now_masks = dict(observations), masks
+        for agent, up in self._up.items():
+            up.prime(copies, self._row(agent, observations, masks), tick)
+        for agent, down in self._down.items():
+            down.prime(copies, as_rows(resting[agent]), tick - 1)
+
+    def measure(
+        self,
+        observations: Mapping[str, Float32],
+        masks: Mapping[str, Bool] | None,
+        tick: int,
+        time_s: NDArray[np.float64],
+    ) -> None:
+        """Send the measurements of this tick on their way; `time_s` (E,) is the episodes' time."""
+        self._now, self._now_masks = dict(observations), masks
+        for agent, up in self._up.items():
+            up.send(self._row(agent, observations, masks), tick, time_s)
+
+    def shown(self, tick: int) -> Shown:
+        """Return what every agent is shown at this tick."""
+        now = np.full(self._spec.n_envs, tick, np.int64)
+        observations = dict(self._now)
+        masks = dict(self._now_masks) if self._now_masks is not None else None
+        ticks = dict.fromkeys(self._spec.agents, now)
+        for agent, up in self._up.items():
+            delivery = up.receive(tick)
+            width = observations[agent].shape[1]
+            observations[agent] = delivery.values[:, :width]
+            ticks[agent] = delivery.sent_tick
+            if masks is not None:
+                masks[agent] = delivery.values[:, width:] > 0.5
+        if self.config.age_feature:
+            for agent, shown in observations.items():
+                age = (tick - ticks[agent]).astype(np.float32)[:, None]
+                observations[agent] = np.concatenate([shown, age], axis=1)
+        return Shown(observations, masks, ticks)
+
+    def command(
+        self, agent: str, action: NDArray[np.generic] | None, resting: NDArray[np.generic], tick: int,
+        time_s: NDArray[np.float64],
+    ) -> tuple[NDArray[np.generic], Bool]:  # fmt: skip
+        """Send one agent's command and return what the grid receives of it at this tick.
+
+        Args:
+            agent: whose command.
+            action: (E,) or (E, d); None if the agent sent none.
+            resting: the grid's fallback of the same shape.
+            tick: the current tick.
+            time_s: (E,) time of the episodes.
+
+        Returns:
+            the received action, and (E,): where `resting` had to stand in or was held for want of a command.
+        """
+        if agent not in self._down:
+            late = np.full(self._spec.n_envs, action is None)
+            return (resting if action is None else action), late
+        channel = self._down[agent]
+        if action is not None:
+            channel.send(as_rows(action), tick, time_s)
+        delivery = channel.receive(tick)
+        rows, late = delivery.values, ~delivery.fresh
+        if channel.config.on_missing == "default":
+            rows = np.where(late[:, None], as_rows(resting), rows)
+        space = self._spec.action_spaces[agent]
+        if isinstance(space, spaces.Box):
+            return np.clip(rows.reshape(resting.shape), space.low, space.high), late
+        return np.rint(rows).astype(np.int64).reshape(resting.shape), late
+
+    @property
+    def in_flight_dim(self) -> int:
+        """Return the number of columns of `in_flight`."""
+        return sum(channel.in_flight_dim for channel in (*self._up.values(), *self._down.values()))
+
+    def in_flight(self, tick: int) -> Float32:
+        """Return (E, in_flight_dim): what is under way in all channels, measurements first."""
+        tables = [channel.in_flight(tick) for channel in (*self._up.values(), *self._down.values())]
+        return np.concatenate([np.zeros((self._spec.n_envs, 0), np.float32), *tables], axis=1)
+
+    def _row(
+        self, agent: str, observations: Mapping[str, Float32], masks: Mapping[str, Bool] | None
+    ) -> Float32:
+        if masks is None:
+            return observations[agent]
+        return np.concatenate([observations[agent], masks[agent].astype(np.float32)], axis=1)
+
+    def _measurement_channel(
+        self, config: ChannelConfig, agent: str, masked: bool, seed: np.random.SeedSequence
+    ) -> Channel:  # fmt: skip
+        shown = int(self._spec.observation_spaces[agent].shape[0])
+        space = self._spec.action_spaces[agent]
+        extra = int(space.n) if masked and isinstance(space, spaces.Discrete) else 0
+        return Channel(config, shown + extra, self._spec.n_envs, self._spec.dt_s, seed, analog=shown)
+
+    def _command_channel(self, config: ChannelConfig, agent: str, seed: np.random.SeedSequence) -> Channel:
+        space = self._spec.action_spaces[agent]
+        distorts = config.noise_std + config.quantum + config.deadband > 0
+        if distorts and not isinstance(space, spaces.Box):
+            msg = (
+                f"SCADA link: command of {agent} has noise_std, quantum or deadband, expected none of them: "
+                f"its actions are choices ({space}), not quantities"
+            )
+            raise OptionError(msg)
+        return Channel(config, action_width(space), self._spec.n_envs, self._spec.dt_s, seed)
+
+
+def as_rows(action: NDArray[np.generic]) -> Float32:
+    """Return an action (E,) or (E, d) as a float table (E, d)."""
+    return action.reshape(len(action), -1).astype(np.float32)
