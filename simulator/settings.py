@@ -1,0 +1,54 @@
+"""Settings of the simulator node, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
+
+from simulator.errors import OptionError
+
+
+@dataclass(frozen=True)
+class SimulatorSettings:
+    """What the simulator node runs and how it treats its agents."""
+
+    grid: str = "grid2op:rte_case14_realistic"
+    n_envs: int = 1
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the grid
+    scada: Mapping[str, Any] | None = None  # None: the grid's usual link
+    smoothing: float = 0.0  # ρ of action smoothing
+    mode: Literal["lockstep", "realtime"] = "lockstep"
+    on_missing: Literal["fail", "fallback"] = "fail"  # lock-step: after the deadline
+    deadline_s: float = 60.0  # lock-step: how long to wait for an agent that has been heard before
+    start_deadline_s: float = 120.0  # and for one that has never been heard
+    retry_s: float = 0.5  # lock-step: ask silent agents again after this time
+    rate: float = 1.0  # real time: simulated seconds per second
+    lifespan_ticks: int = 1  # real time: an older action counts as missing
+    max_ticks: int | None = None  # end after so many ticks; None: when all agents have left
+    history_ticks: int = 512  # states kept for a critic that missed some
+    run_dir: str | None = None  # where timings are written
+
+    def __post_init__(self) -> None:
+        positive = ("n_envs", "deadline_s", "start_deadline_s", "retry_s", "rate", "history_ticks")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                msg = f"simulator: {name} is {getattr(self, name)!r}, expected a positive number"
+                raise OptionError(msg)
+        if self.mode not in ("lockstep", "realtime"):
+            msg = f"simulator: mode is {self.mode!r}, expected 'lockstep' or 'realtime'"
+            raise OptionError(msg)
+        if self.on_missing not in ("fail", "fallback"):
+            msg = f"simulator: on_missing is {self.on_missing!r}, expected 'fail' or 'fallback'"
+            raise OptionError(msg)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from a mapping. Raises OptionError for an unknown key."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            msg = f"simulator: unknown settings {unknown}, expected keys out of {sorted(known)}"
+            raise OptionError(msg)
+        return cls(**values)
