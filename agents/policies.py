@@ -1,0 +1,281 @@
+"""Policies that only act: stock actor networks without a value network, with acting done in numpy.
+
+The value function lives in the critic, so `value_net` (stable_baselines3/common/policies.py:614) gives
+way to a module without parameters that returns zero: `predict_values` is 0, and what SB3 itself adds
+for a truncated episode is 0. Gradients go through SB3's own `evaluate_actions`, which is untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor, MlpExtractor
+from stable_baselines3.common.type_aliases import Schedule
+from torch import nn
+
+from agents import actor, mirror
+from agents.errors import SetupError
+from agents.mirror import as_numpy
+
+NetArch = Sequence[int] | dict[str, list[int]] | None
+DEFAULT_ACTOR = (128, 128)
+
+
+class ZeroValue(nn.Module):
+    """A value of 0 for every state, without parameters."""
+
+    def forward(self, latent: th.Tensor) -> th.Tensor:
+        """Return zeros (batch, 1) for features (batch, n)."""
+        return latent.new_zeros((latent.shape[0], 1))
+
+
+class ActorOnly(BasePolicy):
+    """What the three policies share: no value network, and acting by the numpy mirror.
+
+    With a `generator` actions are drawn from it. Without one (after a plain `PPO.load`) sampling is left to
+    the stock policy and its process-wide generator; deterministic actions are the same either way.
+
+    Args:
+        observation_space: As in SB3.
+        action_space: As in SB3.
+        lr_schedule: As in SB3.
+        net_arch: Hidden layers of the actor: a list, or SB3's dict(pi=..., vf=...), whose vf must be empty.
+        **sb3: The stock policy's other arguments, unchanged.
+    """
+
+    generator: np.random.Generator | None = None
+    action_net: nn.Module
+    mlp_extractor: MlpExtractor
+    pi_features_extractor: BaseFeaturesExtractor
+    log_std: nn.Parameter
+    get_distribution: Any
+    _mirror: mirror.Mirror | None = None
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: NetArch = None,
+        **sb3: Any,
+    ) -> None:
+        if sb3.get("use_sde"):
+            message = (
+                "use_sde draws from torch's process-wide generator at every step: use the plain Gaussian"
+            )
+            raise SetupError(message)
+        if not sb3.get("share_features_extractor", True):
+            message = (
+                "share_features_extractor=False would keep features for a value network that is not here"
+            )
+            raise SetupError(message)
+        super().__init__(observation_space, action_space, lr_schedule, net_arch=actor_layers(net_arch), **sb3)
+        self._drop_value_network()
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Switch between training and evaluation; the numpy view is taken anew at the next action."""
+        super().set_training_mode(mode)
+        self._mirror = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the numpy view behind: a copy's weights live elsewhere."""
+        return {**self.__dict__, "_mirror": None}
+
+    def _drop_value_network(self) -> None:
+        self.add_module("value_net", ZeroValue())
+
+    def _acts_in_numpy(self, deterministic: bool) -> bool:
+        return deterministic or self.generator is not None
+
+    def _decide(
+        self, parameters: np.ndarray, deterministic: bool, masks: np.ndarray | th.Tensor | None = None
+    ) -> tuple[th.Tensor, th.Tensor]:
+        if masks is not None:
+            masks = np.asarray(masks, bool).reshape(parameters.shape[0], -1)
+        actions, log_probs = self._head().decide(parameters, None if deterministic else self.generator, masks)
+        shape = (-1, *(self.action_space.shape or ()))
+        return self._to_torch(actions.reshape(shape)), self._to_torch(log_probs)
+
+    def _forward(
+        self, obs: th.Tensor, deterministic: bool, masks: np.ndarray | None = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        actions, log_probs = self._decide(self._parameters_for(obs), deterministic, masks)
+        return actions, log_probs.new_zeros((len(log_probs), 1)), log_probs
+
+    def _parameters_for(self, obs: th.Tensor) -> np.ndarray:
+        """Return what the actor network computes, (E, n)."""
+        view = self._mirrored()
+        if view is not None:
+            return view.mlp(_flat(obs))
+        with th.no_grad():
+            features = BasePolicy.extract_features(self, obs, self.pi_features_extractor)
+            return as_numpy(self.action_net(self.mlp_extractor.forward_actor(features)))
+
+    def _head(self) -> actor.Head:
+        space = self.action_space
+        if isinstance(space, spaces.Box):
+            return actor.Gaussian(as_numpy(self.log_std))
+        if isinstance(space, spaces.Discrete):
+            return actor.Categorical((int(space.n),))
+        if isinstance(space, spaces.MultiDiscrete):
+            return actor.Categorical(tuple(int(n) for n in space.nvec))
+        assert isinstance(space, spaces.MultiBinary)
+        return actor.Bernoulli(int(np.prod(space.shape)))
+
+    def _mirrored(self) -> mirror.Mirror | None:
+        """Return the current numpy view of the actor; None if torch has to compute it."""
+        if self._mirror is None or not self._mirror.is_current():
+            self._mirror = self._view() if self._sees_plain_numbers() else None
+        return self._mirror
+
+    def _view(self) -> mirror.Mirror | None:
+        return mirror.view(self.mlp_extractor.policy_net, self.action_net, lstm=None)
+
+    def _sees_plain_numbers(self) -> bool:
+        space = self.observation_space
+        image = self.normalize_images and is_image_space(space)
+        plain = isinstance(space, spaces.Box) and not image
+        return plain and type(self.pi_features_extractor) is FlattenExtractor
+
+    def _to_torch(self, array: np.ndarray) -> th.Tensor:
+        return th.from_numpy(array).to(self.device)
+
+
+class ActorPolicy(ActorOnly, ActorCriticPolicy):
+    """The actor of EnsemblePPO."""
+
+    def forward(self, obs: th.Tensor, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Return actions, zero values (E, 1) and log-probabilities (E,) for observations."""
+        if not self._acts_in_numpy(deterministic):
+            return super().forward(obs, deterministic)
+        return self._forward(obs, deterministic)
+
+    def _predict(self, observation: Any, deterministic: bool = False) -> th.Tensor:
+        if not self._acts_in_numpy(deterministic):
+            return super()._predict(observation, deterministic)
+        return self._forward(observation, deterministic)[0]
+
+
+class MaskableActorPolicy(ActorOnly, MaskableActorCriticPolicy):  # type: ignore[misc]
+    """The actor of MaskableEnsemblePPO."""
+
+    def forward(
+        self, obs: th.Tensor, deterministic: bool = False, action_masks: np.ndarray | None = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Return legal actions, zero values (E, 1) and log-probabilities (E,) for observations."""
+        if not self._acts_in_numpy(deterministic):
+            return super().forward(obs, deterministic, action_masks)  # type: ignore[no-any-return]
+        return self._forward(obs, deterministic, action_masks)
+
+    def _head(self) -> actor.Head:
+        if isinstance(self.action_space, spaces.MultiBinary):  # sb3_contrib masks two outcomes each
+            return actor.Categorical((2,) * int(np.prod(self.action_space.shape)))
+        return super()._head()
+
+    def _predict(
+        self, observation: Any, deterministic: bool = False, action_masks: np.ndarray | None = None
+    ) -> th.Tensor:
+        if not self._acts_in_numpy(deterministic):
+            actions: th.Tensor = self.get_distribution(observation, action_masks).sample()
+            return actions
+        return self._forward(observation, deterministic, action_masks)[0]
+
+
+class RecurrentActorPolicy(ActorOnly, RecurrentActorCriticPolicy):  # type: ignore[misc]
+    """The actor of RecurrentEnsemblePPO: an LSTM before the hidden layers, and none for values."""
+
+    lstm_actor: nn.LSTM
+    _process_sequence: Any
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: NetArch = None,
+        **sb3: Any,
+    ) -> None:
+        for name in ("shared_lstm", "enable_critic_lstm"):
+            if sb3.setdefault(name, False):
+                message = (
+                    f"{name}=True would build an LSTM for values, which the critic computes: leave it out"
+                )
+                raise SetupError(message)
+        super().__init__(observation_space, action_space, lr_schedule, net_arch, **sb3)
+
+    def forward(
+        self, obs: th.Tensor, lstm_states: Any, episode_starts: th.Tensor, deterministic: bool = False
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor, Any]:
+        """Return actions, zero values (E, 1), log-probabilities (E,) and the next LSTM states."""
+        if not self._acts_in_numpy(deterministic):
+            return super().forward(obs, lstm_states, episode_starts, deterministic)  # type: ignore[no-any-return]
+        actions, log_probs, state = self._step(obs, lstm_states.pi, episode_starts, deterministic)
+        return actions, log_probs.new_zeros((len(log_probs), 1)), log_probs, RNNStates(state, state)
+
+    def _predict(  # type: ignore[override]
+        self,
+        observation: Any,
+        lstm_states: tuple[th.Tensor, th.Tensor],
+        episode_starts: th.Tensor,
+        deterministic: bool = False,
+    ) -> tuple[th.Tensor, tuple[th.Tensor, ...]]:
+        if not self._acts_in_numpy(deterministic):
+            distribution, state = self.get_distribution(observation, lstm_states, episode_starts)
+            return distribution.sample(), state
+        actions, _, state = self._step(observation, lstm_states, episode_starts, deterministic)
+        return actions, state
+
+    def _drop_value_network(self) -> None:
+        super()._drop_value_network()
+        self.add_module("critic", nn.Identity())  # stood between the features and the value network
+
+    def _step(
+        self, obs: th.Tensor, state: tuple[th.Tensor, th.Tensor], starts: th.Tensor, deterministic: bool
+    ) -> tuple[th.Tensor, th.Tensor, tuple[th.Tensor, th.Tensor]]:
+        view = self._mirrored()
+        if view is None or view.lstm is None:
+            with th.no_grad():
+                features = BasePolicy.extract_features(self, obs, self.pi_features_extractor)
+                latent, state = self._process_sequence(features, state, starts, self.lstm_actor)
+                parameters = as_numpy(self.action_net(self.mlp_extractor.forward_actor(latent)))
+        else:
+            keep = np.float32(1.0) - as_numpy(starts).reshape(1, -1, 1)
+            output, hidden, cell = view.lstm(_flat(obs), *(as_numpy(part) * keep for part in state))
+            parameters, state = view.mlp(output), (th.from_numpy(hidden), th.from_numpy(cell))
+        return *self._decide(parameters, deterministic), state
+
+    def _view(self) -> mirror.Mirror | None:
+        return mirror.view(self.mlp_extractor.policy_net, self.action_net, self.lstm_actor)
+
+
+def actor_layers(net_arch: NetArch) -> dict[str, list[int]]:
+    """Return SB3's net_arch for an actor alone.
+
+    Raises:
+        SetupError: layers for a value network were asked for.
+    """
+    if net_arch is None:
+        return {"pi": list(DEFAULT_ACTOR), "vf": []}
+    if not isinstance(net_arch, dict):
+        return {"pi": list(net_arch), "vf": []}
+    if net_arch.get("vf"):
+        message = (
+            f"net_arch has vf={net_arch['vf']}, but values come from the critic: give dict(pi=[...], vf=[]) "
+            "or the list of the actor's layers"
+        )
+        raise SetupError(message)
+    return {"pi": list(net_arch.get("pi", [])), "vf": []}
+
+
+def _flat(obs: th.Tensor) -> np.ndarray:
+    return obs.numpy().astype(np.float32, copy=False).reshape(obs.shape[0], -1)
