@@ -12,6 +12,8 @@ class MessageError(BrokerError, ValueError):
 class FrameError(BrokerError, ValueError):
     """Bytes from a peer that are not a valid message: the peer's fault; refused and counted."""
 
+    sender = "unknown sender"
+
 
 class TopicError(BrokerError, ValueError):
     """A topic, service or node name that cannot be used."""
@@ -27,6 +29,10 @@ class RequestTimeoutError(BrokerError, TimeoutError):
 
 class ServiceError(BrokerError):
     """A service answered with an error."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """Nobody serves what was asked for, at least for now."""
 
 
 class LockstepError(BrokerError):

@@ -225,3 +225,17 @@ class ParametersReply:
     """The parameters asked for, as a JSON object of name to value."""
 
     values: str
+
+
+@dataclass(frozen=True)
+class RegistryRequest:
+    """Services `/broker/nodes`, `/broker/topics`, `/broker/services`: what is on the bus."""
+
+    name: str = ""  # one node, topic or service; empty: all
+
+
+@dataclass(frozen=True)
+class RegistryReply:
+    """What the broker knows, as a JSON object of name to record (docs/messages.md lists its keys)."""
+
+    records: str
