@@ -1,0 +1,50 @@
+"""Letters between a node and the broker: a small MessagePack head, then the frames of a message if any.
+
+A head is `[operation, id, {field: value}]`. Operations of a node: `register`, `lease`, `latch`, `latched`,
+`leave` (each answered by `done` or `refused` with the same id), `call` and `answer` (services). Operations
+of the broker: `done`, `refused`, `serve` (to a server), `answer` (to a client), `probe` (ignored).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgpack
+
+from broker.errors import FrameError
+
+MAX_HEAD = 1024 * 1024  # bytes
+
+
+class Letter(NamedTuple):
+    """One letter."""
+
+    operation: str
+    id: int
+    body: dict[str, Any]
+    frames: Sequence[bytes] = ()
+
+    def packed(self) -> list[bytes]:
+        """Return the letter as frames."""
+        head: bytes = msgpack.packb((self.operation, self.id, self.body))
+        return [head, *self.frames]
+
+
+def unpack(frames: Sequence[bytes]) -> Letter:
+    """Return the letter in the frames.
+
+    Raises:
+        FrameError: if the head is not that of a letter.
+    """
+    try:
+        if len(frames[0]) > MAX_HEAD:
+            raise ValueError(len(frames[0]))  # noqa: TRY301 - one place says what is wrong
+        operation, identity, body = msgpack.unpackb(frames[0], use_list=False)
+    except (ValueError, TypeError, IndexError) as error:
+        msg = f"letter of {len(frames)} frames: head is not [operation, id, fields]: {error}"
+        raise FrameError(msg) from None
+    if (type(operation), type(identity), type(body)) != (str, int, dict):
+        msg = f"letter: head is ({operation!r:.40}, {identity!r:.40}, ...), expected (str, int, dict)"
+        raise FrameError(msg)
+    return Letter(operation, identity, body, frames[1:])

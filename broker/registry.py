@@ -1,0 +1,186 @@
+"""Who is on the bus: nodes with their leases, the topics and services they declare, latched values.
+
+Plain data and rules; no sockets, no clock (time is an argument). Both transports use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from broker.errors import FrameError, TopicError
+
+LEASE_S = 10.0  # a node that has not renewed for so long is gone
+RENEWAL_S = 1.0  # a node renews so often
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a node says of itself."""
+
+    node: str
+    incarnation: int
+    route: bytes  # where its letters go
+    host: str
+    pid: int
+    publishes: Mapping[str, tuple[str, str, bool]]  # topic -> type, schema hash, latched
+    subscribes: Mapping[str, tuple[str, str]]  # topic -> type, schema hash
+    serves: Mapping[str, tuple[str, str]]  # service -> request type, response type
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Declaration:
+        """Read a declaration from the fields of a `register` letter.
+
+        Raises:
+            FrameError: if a field is missing or of a wrong kind.
+        """
+        try:
+            declaration = cls(**{name: body[name] for name in cls.__dataclass_fields__})
+            kinds = tuple(map(type, vars(declaration).values()))
+            if kinds != (str, int, bytes, str, int, dict, dict, dict):
+                raise TypeError(kinds)  # noqa: TRY301 - one place says what is wrong
+        except (KeyError, TypeError) as error:
+            msg = f"register letter: fields {sorted(body)} are no declaration: {error}"
+            raise FrameError(msg) from None
+        return declaration
+
+
+@dataclass
+class Lease:
+    """A registered node."""
+
+    declaration: Declaration
+    renewed_s: float
+    status: dict[str, Any] = field(default_factory=dict)  # of its last heartbeat
+    latched: dict[str, tuple[bytes, ...]] = field(default_factory=dict)  # topic -> frames
+
+
+class Registry:
+    """The nodes of one broker."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease] = {}
+
+    def holder(self, node: str) -> Lease | None:
+        """Return the lease of a node, if it has one."""
+        return self._leases.get(node)
+
+    def register(self, declaration: Declaration, now_s: float) -> None:
+        """Enter a node, or renew what it declares.
+
+        Args:
+            declaration: what the node says of itself.
+            now_s: time by any clock that only goes forward, s.
+
+        Raises:
+            TopicError: if another life of the node is registered, or a declared type or service contradicts
+                another node's.
+        """
+        held = self._leases.get(declaration.node)
+        if held is not None and held.declaration.incarnation != declaration.incarnation:
+            other = held.declaration
+            msg = (
+                f"node name {declaration.node!r} is in use by process {other.pid} on {other.host}: "
+                "choose another name, or stop that process"
+            )
+            raise TopicError(msg)
+        self._check_against_others(declaration)
+        latched = held.latched if held is not None else {}
+        status = held.status if held is not None else {}
+        self._leases[declaration.node] = Lease(declaration, now_s, status, latched)
+
+    def renew(self, node: str, incarnation: int, now_s: float) -> Lease | None:
+        """Prolong a lease; None if this life of the node is not registered."""
+        lease = self._leases.get(node)
+        if lease is None or lease.declaration.incarnation != incarnation:
+            return None
+        lease.renewed_s = now_s
+        return lease
+
+    def remove(self, node: str) -> None:
+        """Forget a node, its declarations and its latched values."""
+        self._leases.pop(node, None)
+
+    def expired(self, now_s: float) -> list[str]:
+        """Return the nodes whose lease has run out."""
+        return [name for name, lease in self._leases.items() if now_s - lease.renewed_s > LEASE_S]
+
+    def server_of(self, service: str) -> Declaration | None:
+        """Return the node that serves a service, if any."""
+        for lease in self._leases.values():
+            if service in lease.declaration.serves:
+                return lease.declaration
+        return None
+
+    def latched(self, topics: Iterable[str]) -> list[tuple[bytes, ...]]:
+        """Return the last values of the latched ones among some topics."""
+        wanted = set(topics)
+        return [
+            frames
+            for lease in self._leases.values()
+            for topic, frames in lease.latched.items()
+            if topic in wanted
+        ]
+
+    def nodes(self, now_s: float) -> dict[str, Any]:
+        """Return a record per node."""
+        return {
+            name: {
+                "host": lease.declaration.host,
+                "pid": lease.declaration.pid,
+                "publishes": {t: kind for t, (kind, _, _) in lease.declaration.publishes.items()},
+                "subscribes": {t: kind for t, (kind, _) in lease.declaration.subscribes.items()},
+                "serves": sorted(lease.declaration.serves),
+                "renewed_s_ago": round(now_s - lease.renewed_s, 3),
+                "status": lease.status,
+            }
+            for name, lease in sorted(self._leases.items())
+        }
+
+    def topics(self) -> dict[str, Any]:
+        """Return a record per topic."""
+        records: dict[str, Any] = {}
+        for name, lease in sorted(self._leases.items()):
+            for topic, (kind, digest, latched) in lease.declaration.publishes.items():
+                record = records.setdefault(topic, _blank(kind, digest))
+                record["publishers"].append(name)
+                record["latched"] |= latched
+            for topic, (kind, digest) in lease.declaration.subscribes.items():
+                records.setdefault(topic, _blank(kind, digest))["subscribers"].append(name)
+        return dict(sorted(records.items()))
+
+    def services(self) -> dict[str, Any]:
+        """Return a record per service."""
+        return {
+            service: {"server": name, "request": request, "response": response}
+            for name, lease in sorted(self._leases.items())
+            for service, (request, response) in lease.declaration.serves.items()
+        }
+
+    def _check_against_others(self, declaration: Declaration) -> None:
+        mine = _types(declaration)
+        for name, lease in self._leases.items():
+            if name == declaration.node:
+                continue
+            theirs = _types(lease.declaration)
+            for topic in mine.keys() & theirs.keys():
+                if mine[topic] != theirs[topic]:
+                    msg = (
+                        f"topic {topic}: node {declaration.node} declares {mine[topic]}, node {name} has "
+                        f"registered {theirs[topic]}; run the same version on both, or rename the topic"
+                    )
+                    raise TopicError(msg)
+            for service in declaration.serves.keys() & lease.declaration.serves.keys():
+                msg = f"service {service}: node {declaration.node} cannot serve it, node {name} does already"
+                raise TopicError(msg)
+
+
+def _types(declaration: Declaration) -> dict[str, str]:
+    """Topic -> type and schema hash."""
+    published = {topic: f"{kind} {digest}" for topic, (kind, digest, _) in declaration.publishes.items()}
+    return {topic: f"{kind} {digest}" for topic, (kind, digest) in declaration.subscribes.items()} | published
+
+
+def _blank(kind: str, digest: str) -> dict[str, Any]:
+    return {"type": kind, "schema": digest, "latched": False, "publishers": [], "subscribers": []}
