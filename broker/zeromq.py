@@ -1,0 +1,302 @@
+"""ZeroMQ: the transport of a node, and the broker process. The only module that imports zmq.
+
+Facts of libzmq 4.3 that this rests on:
+- A publisher's XPUB hears the broker's `subscribe to everything` once its connection is in force.
+- Subscriptions travel in order, so an echo on a topic subscribed last proves those before it.
+- A PUB drops at its high-water mark; XPUB with XPUB_NODROP waits instead. Nodes wait for the broker; the
+  broker drops for a subscriber that is far behind, so that one that has stopped does not stop the others.
+- SUB and PUB in libzmq's own proxy filter and forward like XSUB and XPUB, but do not pass every
+  subscription of every subscriber on to every publisher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+import zmq
+
+from broker.address import endpoints, ipc_path
+from broker.codec import MAX_FRAME
+from broker.errors import ConnectionFailedError
+from broker.letters import Letter, unpack
+from broker.switchboard import Outcome, Switchboard
+from broker.transport import Arrived
+
+_LOG = logging.getLogger("broker.zeromq")
+_QUEUE = 20_000  # messages per connection and direction
+_SEND_S = 5.0  # a publisher waits so long for room in its queue
+_LINGER_MS = 500  # what has not left so long after close is dropped
+_ECHO_S = 0.02  # first interval between echoes
+_BATCH = 1_000  # messages taken at one look
+_TICK_MS = 250  # the broker looks at leases at least so often
+_WELCOME = b"\x01"  # subscribe to everything
+
+
+def _tuned(sock: zmq.Socket[bytes], address: str) -> zmq.Socket[bytes]:
+    sock.setsockopt(zmq.LINGER, _LINGER_MS)
+    sock.setsockopt(zmq.SNDHWM, _QUEUE)
+    sock.setsockopt(zmq.RCVHWM, _QUEUE)
+    sock.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+    sock.setsockopt(zmq.HANDSHAKE_IVL, 5_000)
+    sock.setsockopt(zmq.RECONNECT_IVL, 50)
+    sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    if address.startswith("tcp://"):
+        sock.setsockopt(zmq.HEARTBEAT_IVL, 2_000)
+        sock.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6_000)
+    return sock
+
+
+class ZeroMqTransport:
+    """One node's connection to the broker process at an address."""
+
+    def __init__(self, address: str, node: str, incarnation: int) -> None:
+        """Start connecting; libzmq keeps trying and comes back after the broker does."""
+        self.route = f"{node}:{incarnation}".encode()
+        self._address = address
+        ends = endpoints(address)
+        self._context = zmq.Context()
+        self._publisher = self._socket(zmq.XPUB)
+        self._publisher.setsockopt(zmq.XPUB_NODROP, 1)
+        self._publisher.setsockopt(zmq.SNDTIMEO, int(_SEND_S * 1000))
+        self._publisher.connect(ends.ingress)
+        self._subscriber = self._socket(zmq.SUB)
+        self._subscriber.connect(ends.egress)
+        self._letters = self._socket(zmq.DEALER)
+        self._letters.setsockopt(zmq.ROUTING_ID, self.route)
+        self._letters.connect(ends.letters)
+        self._requests = self._socket(zmq.DEALER)
+        self._requests.connect(ends.letters)
+        self._requests_lock = threading.Lock()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poller = zmq.Poller()
+        for item in (self._subscriber, self._letters, self._wake_fd):
+            self._poller.register(item, zmq.POLLIN)
+        self._early: list[list[bytes]] = []  # messages that came before the echo did
+        self._echoes = 0
+        self._joined = False
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        return _tuned(self._context.socket(kind), self._address)
+
+    def subscribe(self, topic: bytes) -> None:
+        """Ask for a topic; in force when `join` has returned."""
+        self._subscriber.setsockopt(zmq.SUBSCRIBE, topic)
+
+    def join(self, timeout_s: float) -> None:
+        """Return when publishing and all subscriptions so far are in force.
+
+        Raises:
+            ConnectionFailedError: if the broker does not answer within `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        if not self._joined:
+            while self._publisher.poll(_ms(deadline - time.monotonic())):
+                if self._publisher.recv() == _WELCOME:
+                    self._joined = True
+                    break
+        if not (self._joined and self._echo(deadline)):
+            raise ConnectionFailedError(_unreachable(self._address, timeout_s))
+
+    def publish(self, frames: Sequence[bytes]) -> bool:
+        """Send a message; False if there was no room for it within 5 s."""
+        try:
+            self._publisher.send_multipart(frames)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self, timeout_s: float) -> Arrived:
+        """Return all that has arrived, waiting at most `timeout_s` if nothing has."""
+        early, self._early = self._early, []
+        ready = dict(self._poller.poll(0 if early else _ms(timeout_s)))
+        publications = [*early, *_drain(self._subscriber)] if self._subscriber in ready else early
+        letters = [unpack(frames) for frames in _drain(self._letters)] if self._letters in ready else []
+        if self._wake_fd in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake_fd)
+        return Arrived(publications, letters)
+
+    def post(self, letter: Letter) -> None:
+        """Send a letter to the broker."""
+        self._letters.send_multipart(letter.packed())
+
+    def request(self, letter: Letter, timeout_s: float) -> Letter:
+        """Send a letter and return the broker's answer; callable from any thread.
+
+        Raises:
+            ConnectionFailedError: if no answer comes within `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._requests_lock:
+            self._requests.send_multipart(letter.packed())
+            while self._requests.poll(_ms(deadline - time.monotonic())):
+                answer = unpack(self._requests.recv_multipart())
+                if answer.id == letter.id:
+                    return answer
+        raise ConnectionFailedError(_unreachable(self._address, timeout_s))
+
+    def wake(self) -> None:
+        """Make a waiting `receive` return."""
+        with contextlib.suppress(OSError):  # closed meanwhile
+            os.eventfd_write(self._wake_fd, 1)
+
+    def close(self) -> None:
+        """Close the connections; what has not left within half a second is dropped."""
+        if not self._context.closed:
+            with self._requests_lock:
+                self._context.destroy(linger=_LINGER_MS)
+            os.close(self._wake_fd)
+
+    def _echo(self, deadline: float) -> bool:
+        self._echoes += 1
+        topic = b"/_echo/%s/%d\0" % (self.route, self._echoes)
+        self.subscribe(topic)
+        interval = _ECHO_S
+        while time.monotonic() < deadline:
+            self.publish([topic])
+            until = min(deadline, time.monotonic() + interval)
+            interval = min(2 * interval, 0.5)
+            while self._subscriber.poll(_ms(until - time.monotonic())):
+                frames = self._subscriber.recv_multipart()
+                if frames[0] == topic:
+                    self._subscriber.setsockopt(zmq.UNSUBSCRIBE, topic)
+                    return True
+                if not frames[0].startswith(b"/_echo/"):
+                    self._early.append(frames)
+        return False
+
+
+class ZeroMqBroker:
+    """The broker process: topics through libzmq's proxy in a thread, letters in `run`."""
+
+    def __init__(self, address: str) -> None:
+        """Listen at an address.
+
+        Raises:
+            ConnectionFailedError: if the address is in use or cannot be listened at.
+        """
+        ends = endpoints(address)
+        self._address = address
+        self._context = zmq.Context()
+        self._ingress = self._bound(zmq.SUB, ends.ingress)
+        self._egress = self._bound(zmq.PUB, ends.egress)
+        self._router = self._bound(zmq.ROUTER, ends.letters)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._ingress.setsockopt(zmq.SUBSCRIBE, b"")
+        inside = f"inproc://{secrets.token_hex(8)}"
+        self._ingress.bind(inside)
+        self._publisher = _tuned(self._context.socket(zmq.PUB), address)
+        self._publisher.connect(inside)
+        self._switchboard = Switchboard(time.time_ns(), self._reaches)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        forwarding = threading.Thread(target=self._forward, name="forwarding")
+        forwarding.start()
+        _LOG.info("broker listens at %s", self._address)
+        try:
+            while not self._stopping.is_set():
+                self._carry_out(self._switchboard.expire(time.monotonic()))
+                if self._router.poll(_TICK_MS):
+                    for route, *frames in _drain(self._router):
+                        self._carry_out(self._switchboard.handle(route, frames, time.monotonic()))
+        finally:
+            for sock in (self._router, self._publisher):
+                sock.close(linger=0)
+            self._context.term()
+            forwarding.join()
+
+    def stop(self) -> None:
+        """Make `run` return; callable from any thread and from signal handlers."""
+        self._stopping.set()
+
+    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
+        sock = _tuned(self._context.socket(kind), self._address)
+        try:
+            _refuse_live_file(endpoint)
+            sock.bind(_numeric(endpoint))
+        except (zmq.ZMQError, OSError) as error:
+            self._context.destroy(linger=0)
+            msg = f"broker cannot listen at {endpoint}: {error}; free it, or choose another address"
+            raise ConnectionFailedError(msg) from error
+        return sock
+
+    def _forward(self) -> None:
+        try:
+            with contextlib.suppress(zmq.ContextTerminated):
+                zmq.proxy(self._ingress, self._egress)
+        finally:
+            self._ingress.close(linger=0)
+            self._egress.close(linger=0)
+
+    def _carry_out(self, outcome: Outcome) -> None:
+        for frames in outcome.publications:
+            self._publisher.send_multipart(frames)
+        for route, letter in outcome.letters:
+            if not self._delivers(route, letter):
+                self._carry_out(self._switchboard.undeliverable(route, letter))
+
+    def _reaches(self, route: bytes) -> bool:
+        return self._delivers(route, Letter("probe", 0, {}))
+
+    def _delivers(self, route: bytes, letter: Letter) -> bool:
+        try:
+            self._router.send_multipart([route, *letter.packed()], zmq.NOBLOCK)
+        except zmq.ZMQError as error:  # no such route, or its queue is full
+            _LOG.debug("%s to %r cannot be delivered: %s", letter.operation, route, error)
+            return False
+        return True
+
+
+def _drain(sock: zmq.Socket[bytes]) -> list[list[bytes]]:
+    taken: list[list[bytes]] = []
+    with contextlib.suppress(zmq.Again):
+        while len(taken) < _BATCH:
+            taken.append(sock.recv_multipart(zmq.NOBLOCK))
+    return taken
+
+
+def _ms(seconds: float) -> int:
+    return max(0, math.ceil(seconds * 1000))
+
+
+def _unreachable(address: str, timeout_s: float) -> str:
+    return (
+        f"no broker answers at {address} after {timeout_s:g} s: start one with "
+        f"`python -m broker --address {address}`, or correct the address"
+    )
+
+
+def _numeric(endpoint: str) -> str:
+    """Look a host name up: libzmq binds TCP to numbers and interfaces only."""
+    if not endpoint.startswith("tcp://"):
+        return endpoint
+    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+    return endpoint if host == "*" else f"tcp://{socket.gethostbyname(host)}:{port}"
+
+
+def _refuse_live_file(endpoint: str) -> None:
+    """Look whether a process listens at a socket file: libzmq would take it away from it."""
+    path = ipc_path(endpoint)
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        msg = f"folder {path.parent} does not exist"
+        raise FileNotFoundError(msg)
+    with (
+        socket.socket(socket.AF_UNIX) as probe,
+        contextlib.suppress(ConnectionRefusedError, FileNotFoundError),
+    ):
+        probe.connect(str(path))
+        msg = "address in use: a process listens there"
+        raise OSError(msg)
