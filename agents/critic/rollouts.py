@@ -97,8 +97,8 @@ class StateStore:
         if missing:
             msg = (
                 f"critic: of ticks {first} to {first + n_steps} of epoch {self.epoch}, {len(missing)} "
-                f"grid states are missing, the first of them tick {missing[0]}; neither /grid/state nor the simulator's "
-                f"history gave them: give the simulator a longer history, or the agents shorter rollouts"
+                f"grid states are missing, the first of them tick {missing[0]}; neither /grid/state nor the "
+                f"simulator's history gave them: lengthen that history or shorten the rollouts"
             )
             raise RolloutError(msg)
         steps = [self._states[tick] for tick in range(first, first + n_steps + 1)]

@@ -1,0 +1,340 @@
+"""The centralized critic: its answers and what it learns do not depend on who asks when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from agents.critic.centralized import CentralizedCritic
+from agents.critic.errors import CheckpointError, DigestError, DivergenceError, RolloutError
+from agents.critic.gae import bootstrap_values, gae
+from agents.critic.local import LocalCritic
+from agents.critic.settings import CriticSettings
+
+SMALL = CriticSettings(reward="local", hidden=(16,), minibatch_size=32, epochs=2)
+T = 16
+
+
+def critic_of(world, settings=SMALL, until: int | None = None) -> CentralizedCritic:
+    critic = CentralizedCritic(world.description(), settings)
+    for state in world.states[:until]:
+        critic.observe(state)
+    return critic
+
+
+def run_rounds(critic, world, starts, order=None) -> dict:
+    """Let all agents ask for each rollout, train when due, and return the answers."""
+    answers = {}
+    for start in starts:
+        for agent in order or world.agents:
+            answers[agent, start] = critic.answer(world.request(agent, start, T))
+        if critic.due:
+            critic.train()
+    return answers
+
+
+def same(one, other) -> None:
+    assert one.keys() == other.keys()
+    for key, answer in one.items():
+        np.testing.assert_array_equal(answer.values, other[key].values)
+        np.testing.assert_array_equal(answer.advantages, other[key].advantages)
+        assert answer.critic_version == other[key].critic_version
+
+
+def same_network(one: CentralizedCritic, other: CentralizedCritic) -> None:
+    ours, theirs = one.trainer.network.state_dict(), other.trainer.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_answers_are_gae_of_the_networks_values(world):
+    critic = critic_of(world)
+    run_rounds(critic, world, [0])
+    answer = critic.answer(world.request("east", T, T, gamma=0.9, lam=0.7))
+
+    states = world.states[T : 2 * T + 1]
+    truncated = np.stack([s.truncated for s in states[1:]])
+    inputs = np.stack([np.concatenate([s.state, s.in_flight], axis=1) for s in states])
+    values = critic.trainer.values(inputs)[..., 1]
+    blank = np.zeros((world.n_envs, 6), np.float32)
+    final = np.stack([blank if s.final_state is None else s.final_state for s in states[1:]])
+    next_values = bootstrap_values(values, critic.trainer.values(final)[..., 1], truncated)
+    rewards = np.stack([s.rewards[:, 1] for s in states[1:]])
+    terminated = np.stack([s.terminated for s in states[1:]])
+    expected = gae(rewards, values[:-1], next_values, terminated, truncated, 0.9, 0.7)
+
+    assert terminated.any()
+    assert (truncated & ~terminated).any()
+    assert np.ptp(values) > 0.1
+    np.testing.assert_allclose(answer.values, values[:-1], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(answer.advantages, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answer.returns, expected + values[:-1], rtol=1e-4, atol=1e-4)
+    assert answer.critic_version == 1
+
+
+def test_order_of_asking_changes_nothing(world):
+    reference = critic_of(world)
+    expected = run_rounds(reference, world, [0, T, 2 * T])
+    for order in permutations(world.agents):
+        critic = critic_of(world)
+
+        same(run_rounds(critic, world, [0, T, 2 * T], order), expected)
+        same_network(critic, reference)
+
+
+def test_training_late_learns_the_same_as_training_early(world):
+    early, late = critic_of(world), critic_of(world)
+    expected = run_rounds(early, world, [0, T])
+    got = {}
+    for start in (0, T):  # never told to train: the first request of the next round does it
+        for agent in reversed(world.agents):
+            got[agent, start] = late.answer(world.request(agent, start, T))
+    late.train()
+
+    same(got, expected)
+    same_network(late, early)
+
+
+def test_states_may_arrive_in_any_order_and_twice(world):
+    shuffled = CentralizedCritic(world.description(), SMALL)
+    for index in np.random.default_rng(0).permutation(len(world.states)):
+        shuffled.observe(world.states[index])
+        shuffled.observe(world.states[index])
+
+    same(run_rounds(shuffled, world, [0, T]), run_rounds(critic_of(world), world, [0, T]))
+
+
+def test_a_round_trains_the_network_once_however_often_it_is_asked_for(world):
+    critic = critic_of(world)
+    first = run_rounds(critic, world, [0])
+    assert critic.trainer.version == 1
+    again = run_rounds(critic, world, [0])
+
+    same(again, first)
+    assert critic.trainer.version == 1
+    run_rounds(critic, world, [T])
+    assert critic.trainer.version == 2
+    same(run_rounds(critic, world, [0]), first)  # a straggler, one round later
+
+
+def test_one_missing_agent_does_not_keep_the_others_from_learning(world):
+    critic = critic_of(world)
+    for start in (0, T, 2 * T):
+        for agent in ("north", "south"):
+            version = critic.answer(world.request(agent, start, T)).critic_version
+        assert not critic.due
+
+    assert version == 2
+
+
+def test_rollouts_out_of_step_are_answered_and_no_step_trains_twice(world, monkeypatch):
+    critic = critic_of(world)
+    trained = []
+    update = critic.trainer.update
+    monkeypatch.setattr(critic.trainer, "update", lambda x, y: (trained.append(len(x)), update(x, y))[1])
+    for agent, first in [("north", 0), ("east", 0), ("south", 5), ("north", T), ("south", 5 + T)]:
+        critic.answer(world.request(agent, first, T))
+    critic.train()
+
+    assert critic.trained_until == 5 + 2 * T
+    assert sum(trained) == 5 + 2 * T
+
+
+def test_rollouts_of_different_length_do_not_depend_on_order(world):
+    asks = [[("north", 0, T)], [("east", T, T), ("north", T, T), ("south", 0, 2 * T)], [("east", 2 * T, T)]]
+    critics = []
+    for turn in (1, -1):
+        critic = critic_of(world)
+        for group in asks:
+            for agent, first, n_steps in group[::turn]:
+                critic.answer(world.request(agent, first, n_steps))
+        critics.append(critic)
+
+    assert critics[0].trainer.version == 2
+    same_network(*critics)
+
+
+def test_lambda_may_differ_between_agents_but_gamma_of_a_shared_head_may_not(world):
+    critic = critic_of(world, CriticSettings(reward="shared", hidden=(8,)))
+    critic.answer(world.request("north", 0, T, gamma=0.9, lam=0.5))
+    critic.answer(world.request("east", 0, T, gamma=0.9, lam=0.99))
+
+    with pytest.raises(RolloutError, match=r"south.*gamma is 0.99, but 0.9 for north.*reward: local"):
+        critic.answer(world.request("south", 0, T, gamma=0.99))
+    local = critic_of(world)
+    for agent, gamma in zip(world.agents, (0.9, 0.95, 0.99), strict=True):
+        local.answer(world.request(agent, 0, T, gamma=gamma))
+    assert local.due
+
+
+def test_wrong_rewards_are_refused_by_name(world):
+    critic = critic_of(world)
+    request = replace(world.request("east", 0, T), digest=world.request("north", 0, T).digest)
+
+    with pytest.raises(DigestError, match=r"agent east, epoch 1, steps 0 to 15.*raw rewards"):
+        critic.answer(request)
+    assert critic.answer(world.request("east", 0, T)).critic_version == 0  # and nothing is broken
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"agent": "west"}, "no such agent; known are north, east, south"),
+        ({"epoch": 7}, "the world is in epoch 1"),
+        ({"n_steps": 0}, "n_steps 1 or more"),
+        ({"first_tick": -3}, "first_tick must be 0 or more"),
+        ({"n_steps": 5000}, "keeps 4096 grid states"),
+        ({"gamma": 1.5}, "gamma is 1.5"),
+        ({"first_tick": 60}, "12 grid states are missing, the first of them tick 65"),
+    ],
+)
+def test_senseless_requests_are_refused_with_their_reason(world, change, words):
+    critic = critic_of(world)
+
+    with pytest.raises(RolloutError, match=words):
+        critic.answer(replace(world.request("north", 0, T), **change))
+
+
+def test_it_says_which_ticks_it_lacks(world):
+    critic = CentralizedCritic(world.description(), SMALL)
+    for tick in (0, 1, 2, 5, 6, 9, T):
+        critic.observe(world.states[tick])
+    request = world.request("north", 0, 10)
+
+    assert critic.store.gaps()[:4] == [3, 4, 7, 8]
+    assert critic.missing(request) == [3, 4, 7, 8, 10]
+    for tick in critic.missing(request):
+        critic.recall(world.states[tick])
+    same(
+        {"north": critic.answer(request)},
+        {"north": critic_of(world).answer(request)},
+    )
+
+
+def test_a_new_epoch_drops_what_belongs_to_the_old_one(world, make_world):
+    critic = critic_of(world)
+    critic.answer(world.request("north", 0, T))
+    later = make_world(epoch=2, seed=9)
+    for state in later.states:
+        critic.observe(state)
+    critic.observe(world.states[3])  # a latecomer
+
+    with pytest.raises(RolloutError, match=r"epoch 1.*the world is in epoch 2"):
+        critic.answer(world.request("east", 0, T))
+    assert critic.answer(later.request("east", 0, T)).critic_version == 0
+    assert critic.store.missing(0, 64) == []
+
+
+def test_numbers_that_are_not_finite_are_refused_with_their_place(world):
+    state = world.states[4]
+    rewards = state.rewards.copy()
+    rewards[1, 0] = np.nan
+
+    with pytest.raises(DivergenceError, match=r"tick 4: 'rewards' is not finite in copies \[1\]"):
+        critic_of(world, until=3).observe(replace(state, rewards=rewards))
+
+
+def test_states_of_another_shape_and_ends_without_an_end_state_are_refused(world):
+    critic = critic_of(world, until=1)
+    cut = next(s for s in world.states if s.truncated.any())
+
+    with pytest.raises(RolloutError, match=r"\(3, 5, 3\), but /grid/description says \(3, 6, 3\)"):
+        critic.observe(replace(world.states[1], in_flight=world.states[1].in_flight[:, :1]))
+    with pytest.raises(RolloutError, match="truncated but final_state is missing"):
+        critic.observe(replace(cut, final_state=None))
+
+
+def test_memory_stays_bounded(world):
+    critic = critic_of(world, replace(SMALL, history_ticks=20), until=40)
+    assert len(critic.store) == 20
+    critic = critic_of(world)
+    run_rounds(critic, world, [0, T, 2 * T])
+
+    assert critic.store.missing(T, 64) == []
+    assert critic.store.missing(0, T - 1) == list(range(T))
+
+
+def test_agents_in_the_same_process_need_no_bus(world):
+    critic = critic_of(world, until=T + 1)
+    answers = {}
+    for agent in world.agents:
+        values, advantages, returns = LocalCritic(critic, agent).advantages(
+            *world.raw(agent, 0, T), 0.95, 0.9
+        )
+        np.testing.assert_array_equal(returns, advantages + values)
+        answers[agent, 0] = advantages
+
+    expected = run_rounds(critic_of(world), world, [0])
+    assert all((answers[key] == expected[key].advantages).all() for key in expected)
+    assert critic.trainer.version == 1
+
+
+@pytest.mark.parametrize("asked_before_the_kill", [0, 1, 2, 3])
+def test_a_restarted_critic_goes_on_bit_for_bit(world, asked_before_the_kill):
+    untouched = critic_of(world)
+    expected = run_rounds(untouched, world, [0, T, 2 * T])
+
+    killed = critic_of(world)
+    got = run_rounds(killed, world, [0])
+    for agent in world.agents[:asked_before_the_kill]:
+        got[agent, T] = killed.answer(world.request(agent, T, T))
+    state = killed.state_dict()
+    restarted = CentralizedCritic(world.description(), SMALL)
+    restarted.load_state_dict(state)
+    for recalled in world.states[T:]:
+        restarted.observe(recalled)
+    for agent in world.agents[asked_before_the_kill:]:
+        got[agent, T] = restarted.answer(world.request(agent, T, T))
+    got |= run_rounds(restarted, world, [2 * T])
+
+    same(got, expected)
+    same_network(restarted, untouched)
+
+
+def test_a_restarted_critic_says_what_it_must_catch_up_with(world):
+    killed = critic_of(world)
+    killed.answer(world.request("north", 0, T))
+    restarted = CentralizedCritic(world.description(), SMALL)
+    restarted.load_state_dict(killed.state_dict())
+    later = world.request("north", T, T)
+
+    assert restarted.missing_to_catch_up(later) == list(range(T + 1))
+    for state in world.states[T:]:  # the history does not reach back
+        restarted.observe(state)
+    assert restarted.answer(later).critic_version == 0
+    assert restarted.skipped_rounds == 1
+
+
+def test_a_checkpoint_of_an_earlier_epoch_keeps_only_what_was_learned(world, make_world):
+    killed = critic_of(world)
+    run_rounds(killed, world, [0, T])
+    later = make_world(epoch=2, seed=9)
+    restarted = CentralizedCritic(later.description(), SMALL)
+    restarted.load_state_dict(killed.state_dict())
+    for state in later.states:
+        restarted.observe(state)
+
+    assert {a.critic_version for a in run_rounds(restarted, later, [0]).values()} == {2}
+    assert restarted.trainer.version == 3
+
+
+def test_a_checkpoint_meets_a_new_world_that_counts_from_the_same_epoch(world):
+    killed = critic_of(world)
+    run_rounds(killed, world, [0, T])
+    restarted = CentralizedCritic(world.description(), SMALL)
+    restarted.load_state_dict(killed.state_dict())
+    for state in world.states:  # from tick 0 on, though the checkpoint is of tick 32
+        restarted.observe(state)
+    run_rounds(restarted, world, [0])
+
+    assert restarted.trainer.version == 3
+
+
+def test_a_checkpoint_of_another_grid_is_refused(world, make_world):
+    other = make_world(agents=("a", "b"))
+
+    with pytest.raises(CheckpointError, match=r"another critic.*north.*\['a', 'b'\]"):
+        critic_of(other, until=0).load_state_dict(critic_of(world, until=0).state_dict())
