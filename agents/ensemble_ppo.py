@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import torch as th
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
@@ -119,6 +118,11 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         super().set_env(env, force_reset)
         self.rollout_buffer.critic = self.rollout_buffer_kwargs["critic"] = self._find_critic()
 
+    def drop_rollout(self) -> None:
+        """Forget the rollout in progress; the next `learn` begins with a reset of the environment."""
+        self._last_obs = None
+        self.rollout_buffer.reset()
+
     def dump_logs(self, iteration: int = 0) -> None:
         """Write the log; without SB3's value loss, which measures a value function that is zero."""
         self.logger.name_to_value.pop("train/value_loss", None)
@@ -205,6 +209,6 @@ class RecurrentEnsemblePPO(SharedCriticAlgorithm, RecurrentPPO):  # type: ignore
         return [name for name in super()._excluded_save_params() if name != "_last_lstm_states"]
 
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+ALGORITHMS: dict[str, type[SharedCriticAlgorithm]] = {
     cls.__name__: cls for cls in (EnsemblePPO, MaskableEnsemblePPO, RecurrentEnsemblePPO)
 }
