@@ -1,0 +1,56 @@
+"""The family `frequency68`: names of its agents, its usual SCADA link, its grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import OptionError, UnknownGridError
+from simulator.frequency import case68
+from simulator.frequency.case_files import DATA
+from simulator.frequency.grid import FrequencyGrid
+from simulator.frequency.grouping import groups
+from simulator.frequency.options import Options
+from simulator.link_config import fixed_delay
+
+DEFAULT_LINK = fixed_delay(2)  # SCADA delay of the published environment, in ticks of 2 s
+
+
+def agent_names(name: str, **options: Any) -> tuple[str, ...]:
+    """Return the names of the agents: units like `battery_33`, or the clusters of a partition.
+
+    Raises:
+        UnknownGridError, OptionError, CaseError, PartitionError: as for `make_grid`.
+    """
+    _check_name(name)
+    chosen = Options.from_dict(options)
+    case = case68.load(Path(chosen.case) if chosen.case else DATA)
+    return tuple(groups(case68.fleet(case, base_mva=1.0).names, chosen.partition)[0])
+
+
+def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> FrequencyGrid:
+    """Make E copies of the grid, without a SCADA link.
+
+    Args:
+        name: "frequency68".
+        n_envs: E, at least 1.
+        seed: of everything random.
+        options: see Options; docs/frequency68.md explains them.
+
+    Raises:
+        UnknownGridError: the name has an argument, which this family does not take.
+        OptionError: an unknown option, or one out of range.
+        CaseError: the case folder does not describe a grid.
+        PartitionError: the partition does not fit the units.
+    """
+    _check_name(name)
+    if n_envs < 1:
+        msg = f"grid 'frequency68': n_envs is {n_envs}, expected at least 1 copy"
+        raise OptionError(msg)
+    return FrequencyGrid(n_envs, seed, Options.from_dict(options))
+
+
+def _check_name(name: str) -> None:
+    if name != "frequency68":
+        msg = f"grid '{name}': this family has no variants; write 'frequency68', and use options to change it"
+        raise UnknownGridError(msg)
