@@ -1,0 +1,117 @@
+"""Copies in worker processes: each process holds a share, results are those of one process.
+
+A copy's random streams depend on the seed and on its index only, so it does not matter where it runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections.abc import Sequence
+from dataclasses import fields
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from simulator.errors import SimulatorError
+from simulator.transmission.copies import Command, LocalCopies
+from simulator.transmission.environment import describe, make_environment
+from simulator.transmission.options import Options
+from simulator.transmission.types import Tick
+
+START_S = 120.0  # longest time that a worker may take to make its environment
+STEP_S = 300.0  # longest time between two answers of a worker
+
+
+class WorkerCopies:
+    """E copies, spread over processes as evenly as possible."""
+
+    def __init__(self, name: str, options: Options, n_envs: int, seed: int) -> None:
+        n_workers = min(options.workers, n_envs)
+        self._shares = [list(part) for part in np.array_split(np.arange(n_envs), n_workers)]
+        context = multiprocessing.get_context("spawn")
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+        for share in self._shares:
+            ours, theirs = context.Pipe()
+            arguments = (theirs, name, options, int(share[0]), len(share), n_envs, seed)
+            process = context.Process(target=_serve, args=arguments, daemon=True, name=f"grid2op {share[0]}")
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+        self._gather(START_S)
+
+    def reset(self, seed: int | None) -> Tick:
+        """Start new episodes; a seed restarts the random streams."""
+        for pipe in self._pipes:
+            pipe.send(("reset", seed))
+        return _join(self._gather(STEP_S))
+
+    def step(self, commands: Sequence[Command]) -> Tick:
+        """Advance every copy by its command, and start a new episode where one ended."""
+        for pipe, share in zip(self._pipes, self._shares, strict=True):
+            pipe.send(("step", [commands[i] for i in share]))
+        return _join(self._gather(STEP_S))
+
+    def close(self) -> None:
+        """End the processes; safe to call twice."""
+        for pipe in self._pipes:
+            pipe.close()  # a worker ends when its pipe does
+        for process in self._processes:
+            process.join(10.0)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._pipes, self._processes = [], []
+
+    def _gather(self, timeout_s: float) -> list[Any]:
+        answers = [self._answer(i, timeout_s) for i in range(len(self._pipes))]
+        for index, (ok, value) in enumerate(answers):
+            if not ok:
+                self.close()
+                if isinstance(value, SimulatorError):
+                    raise value
+                msg = f"grid2op worker {index} of {len(self._shares)} failed:\n{value}"
+                raise SimulatorError(msg)
+        return [value for _, value in answers]
+
+    def _answer(self, index: int, timeout_s: float) -> tuple[bool, Any]:
+        pipe, process = self._pipes[index], self._processes[index]
+        try:
+            if pipe.poll(timeout_s):
+                answer: tuple[bool, Any] = pipe.recv()
+                return answer
+        except (EOFError, OSError):
+            process.join(1.0)
+            return False, f"process {process.pid} ended with exit code {process.exitcode}"
+        return False, f"process {process.pid} gave no answer for {timeout_s:g} s"
+
+
+def _join(ticks: list[Tick]) -> Tick:
+    """Put the workers' shares one after the other, in the order of the copies."""
+    parts = {f.name: [getattr(tick, f.name) for tick in ticks] for f in fields(Tick)}
+    return Tick(**{name: np.concatenate(values) for name, values in parts.items()})
+
+
+def _serve(pipe: Connection, name: str, options: Options, first: int, n: int, total: int, seed: int) -> None:
+    """Serve a share of the copies until the pipe closes (the main function of a worker process)."""
+    try:
+        env = make_environment(name, options)
+        copies = LocalCopies(env, describe(env, name), options, first, n, total, seed)
+        pipe.send((True, None))
+    except Exception as error:
+        pipe.send((False, error if isinstance(error, SimulatorError) else traceback.format_exc()))
+        return
+    while True:
+        try:
+            order, argument = pipe.recv()
+        except (EOFError, OSError, KeyboardInterrupt):
+            return
+        try:
+            tick = copies.reset(argument) if order == "reset" else copies.step(argument)
+        except Exception:
+            pipe.send((False, traceback.format_exc()))
+            return
+        pipe.send((True, tick))
