@@ -148,7 +148,7 @@ class Channel:
     def _draw_delay(self, n_envs: int) -> NDArray[np.float64]:
         """Return (E,) delays in ticks."""
         delay = self.config.delay
-        total = np.full(n_envs, delay.fixed)
+        total = np.full(n_envs, delay.fixed, np.float64)
         if delay.distribution == "uniform":
             total += self._rng.uniform(0.0, 2.0 * delay.mean, n_envs)
         elif delay.distribution == "gamma":

@@ -20,27 +20,30 @@ class SimulatorSettings:
     scada: Mapping[str, Any] | None = None  # None: the grid's usual link
     smoothing: float = 0.0  # ρ of action smoothing
     mode: Literal["lockstep", "realtime"] = "lockstep"
-    on_missing: Literal["fail", "fallback"] = "fail"  # lock-step: after the deadline
+    on_missing: Literal["error", "fallback"] = "error"  # lock-step: after the deadline
     deadline_s: float = 60.0  # lock-step: how long to wait for an agent that has been heard before
     start_deadline_s: float = 120.0  # and for one that has never been heard
     retry_s: float = 0.5  # lock-step: ask silent agents again after this time
-    rate: float = 1.0  # real time: simulated seconds per second
+    period_s: float | None = None  # real time: wall time of a tick; None: the grid's own dt
     lifespan_ticks: int = 1  # real time: an older action counts as missing
     max_ticks: int | None = None  # end after so many ticks; None: when all agents have left
     history_ticks: int = 512  # states kept for a critic that missed some
     run_dir: str | None = None  # where timings are written
 
     def __post_init__(self) -> None:
-        positive = ("n_envs", "deadline_s", "start_deadline_s", "retry_s", "rate", "history_ticks")
+        positive = ("n_envs", "deadline_s", "start_deadline_s", "retry_s", "history_ticks")
         for name in positive:
             if not getattr(self, name) > 0:
                 msg = f"simulator: {name} is {getattr(self, name)!r}, expected a positive number"
                 raise OptionError(msg)
+        if self.period_s is not None and not self.period_s > 0:
+            msg = f"simulator: period_s is {self.period_s!r}, expected a positive number of seconds"
+            raise OptionError(msg)
         if self.mode not in ("lockstep", "realtime"):
             msg = f"simulator: mode is {self.mode!r}, expected 'lockstep' or 'realtime'"
             raise OptionError(msg)
-        if self.on_missing not in ("fail", "fallback"):
-            msg = f"simulator: on_missing is {self.on_missing!r}, expected 'fail' or 'fallback'"
+        if self.on_missing not in ("error", "fallback"):
+            msg = f"simulator: on_missing is {self.on_missing!r}, expected 'error' or 'fallback'"
             raise OptionError(msg)
 
     @classmethod

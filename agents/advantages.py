@@ -1,0 +1,113 @@
+"""Where an agent on the bus gets its advantages: the critic service, or a critic of its own."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.critic.digest import rollout_digest
+from agents.critic.independent import IndependentCritic
+from agents.critic.settings import CriticSettings
+from agents.errors import SettingsError
+from agents.seat import Seat
+from agents.settings import AgentSettings
+from broker.errors import RequestTimeoutError, ServiceUnavailableError
+from broker.messages import AdvantageRequest, Advantages, Observation
+from broker.services import ADVANTAGES
+
+Table = NDArray[np.float32]  # (T, E)
+
+
+class CriticClient:
+    """Asks the critic service; waits for it through restarts, up to a deadline.
+
+    Args:
+        seat: the agent, whose newest tick ends the rollout that is asked about.
+        deadline_s: how long to wait for a critic that is away.
+    """
+
+    def __init__(self, seat: Seat, deadline_s: float = 120.0) -> None:
+        self._seat = seat
+        self._client = seat.node.client(ADVANTAGES)
+        self._deadline_s = deadline_s
+
+    def advantages(
+        self, rewards: Table, dones: NDArray[np.bool_], gamma: float, gae_lambda: float
+    ) -> tuple[Table, Table, Table]:
+        """Return values, advantages and returns (T, E) of the rollout that just ended.
+
+        Raises:
+            ServiceError: the critic cannot value this rollout.
+            RequestTimeoutError: there is no critic within the deadline.
+        """
+        steps = len(rewards)
+        request = AdvantageRequest(
+            agent=self._seat.agent,
+            epoch=self._seat.epoch,
+            first_tick=self._seat.tick - steps,
+            n_steps=steps,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            digest=rollout_digest(rewards, dones),
+        )
+        reply = self._ask(request)
+        return reply.values, reply.advantages, reply.returns
+
+    def _ask(self, request: AdvantageRequest) -> Advantages:
+        until = time.monotonic() + self._deadline_s
+        while True:
+            try:
+                return self._client.call(request, timeout_s=10.0)
+            except (RequestTimeoutError, ServiceUnavailableError):
+                if time.monotonic() > until or not self._seat.node.ok():
+                    raise
+                self._seat.node.spin(0.2)
+
+
+class OwnCritic:
+    """A critic of the agent's own, fed with what the agent sees (independent PPO)."""
+
+    def __init__(self, critic: IndependentCritic) -> None:
+        self.critic = critic
+        self._last: tuple[int, int] | None = None  # (epoch, tick) recorded last
+
+    def see(self, observation: Observation) -> None:
+        """Record one observation, once; a new epoch starts afresh."""
+        now = (observation.epoch, observation.tick)
+        if now == self._last:
+            return
+        if self._last is not None and now[0] != self._last[0]:
+            self.critic.restart()
+        self._last = now
+        self.critic.record(
+            observation.obs,
+            observation.reward,
+            observation.terminated,
+            observation.truncated,
+            observation.final_obs,
+        )
+
+    def advantages(
+        self, rewards: Table, dones: NDArray[np.bool_], gamma: float, gae_lambda: float
+    ) -> tuple[Table, Table, Table]:
+        """Return values, advantages and returns (T, E) of the rollout that just ended."""
+        return self.critic.advantages(rewards, dones, gamma, gae_lambda)
+
+
+def critic_of(seat: Seat, settings: AgentSettings) -> CriticClient | OwnCritic:
+    """Return the source of advantages that the settings ask for.
+
+    Raises:
+        SettingsError: a learning agent without a critic.
+    """
+    if settings.critic_mode == "centralized":
+        return CriticClient(seat)
+    if settings.critic_mode == "independent":
+        own = {key: value for key, value in settings.critic.items() if key != "mode"}
+        critic_settings = CriticSettings.from_mapping({**own, "seed": settings.seed})
+        obs_dim = seat.view.observation_space.shape[0]
+        return OwnCritic(IndependentCritic(seat.agent, obs_dim, critic_settings))
+    msg = f"agent '{seat.agent}': mode 'train' needs a critic; set critic.mode to centralized or independent"
+    raise SettingsError(msg)

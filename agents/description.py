@@ -1,0 +1,82 @@
+"""What an agent knows of the grid: read from the GridDescription message, never from the simulator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from agents.errors import AgentsError
+from broker.messages import GridDescription
+
+
+@dataclass(frozen=True)
+class GridView:
+    """One agent's part of the description."""
+
+    grid: str
+    agent: str
+    agents: tuple[str, ...]
+    epoch: int
+    n_envs: int
+    dt_s: float
+    observation_space: spaces.Box  # of one copy
+    action_space: spaces.Space[Any]  # of one copy
+    feature_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    neighbours: tuple[str, ...]
+    masked: bool
+    mode: str
+    config_sha256: str
+    partition: str
+
+
+def view_of(description: GridDescription, agent: str) -> GridView:
+    """Return `agent`'s part of the description.
+
+    Raises:
+        AgentsError: the grid has no such agent.
+    """
+    if agent not in description.agents:
+        msg = (
+            f"agent '{agent}': grid '{description.name}' has no such agent; "
+            f"its agents are {list(description.agents)} (set --name)"
+        )
+        raise AgentsError(msg)
+    own = json.loads(description.spaces)[agent]
+    features = json.loads(description.features)["agents"][agent]
+    observation = _space(own["observation"])
+    assert isinstance(observation, spaces.Box)
+    return GridView(
+        grid=description.name,
+        agent=agent,
+        agents=description.agents,
+        epoch=description.epoch,
+        n_envs=description.n_envs,
+        dt_s=description.dt_s,
+        observation_space=observation,
+        action_space=_space(own["action"]),
+        feature_names=tuple(name for name, _ in features["observation"]),
+        action_names=tuple(features["action"]),
+        neighbours=tuple(json.loads(description.neighbours)[agent]),
+        masked=description.masked,
+        mode=description.mode,
+        config_sha256=description.config_sha256,
+        partition=description.partition,
+    )
+
+
+def _space(document: dict[str, Any]) -> spaces.Space[Any]:
+    if document["kind"] == "discrete":
+        return spaces.Discrete(document["n"])
+    if document["kind"] == "multidiscrete":
+        return spaces.MultiDiscrete(document["nvec"])
+    return spaces.Box(_bounds(document["low"], -np.inf), _bounds(document["high"], np.inf), dtype=np.float32)
+
+
+def _bounds(values: list[float | None], infinite: float) -> NDArray[np.float32]:
+    return np.array([infinite if v is None else v for v in values], np.float32)
