@@ -121,7 +121,8 @@ def _table(path: Path, columns: tuple[str, ...]) -> dict[str, Float]:
             reader = csv.DictReader(stream)
             found, rows = reader.fieldnames or (), list(reader)
     except OSError as error:
-        msg = f"{where}: cannot be read ({error.strerror}); a case needs {sorted(COLUMNS)} as .csv and case.json"
+        needs = ", ".join(f"{name}.csv" for name in COLUMNS)
+        msg = f"{where}: cannot be read ({error.strerror}); a case needs case.json, {needs}"
         raise CaseError(msg) from error
     missing = [column for column in columns if column not in found]
     if missing:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from simulator.errors import ActionError
 from simulator.microgrid.kernel import GAMMA, tick
 from simulator.microgrid.sparse import factorize
-from simulator.microgrid.types import Control, Fidelity, Float, State, System
+from simulator.microgrid.types import Bool, Control, Fidelity, Float, Int, State, System
 
 STEP_S = {Fidelity.PHASOR: 5e-3, Fidelity.STANDARD: 1e-3, Fidelity.FULL: 0.25e-3}
 
@@ -65,8 +67,7 @@ def step(
     level = Fidelity(fidelity)
     n_step = max(1, int(np.ceil(dt_s / STEP_S[level] - 1e-9)))
     h = dt_s / n_step
-    new = (a.copy() for a in (state.delta, state.p, state.q, state.omega_set, state.current, state.v_bus))
-    after = State(*new)
+    after = rows(state, slice(None))
     tick(
         system.network, system.control, consensus_factors(system.control, h), v_set,
         _with_loads(system.r, system.load_r * scales[0]), _with_loads(system.l, system.load_l * scales[1]),
@@ -79,6 +80,19 @@ def step(
 def bus_voltage(system: System, state: State) -> Float:
     """Return (E, n_bus): magnitudes of the bus voltages in pu, in the order of `system.bus_names`."""
     return np.abs(state.v_bus) / system.v_nom
+
+
+def rows(state: State, copies: Int | Bool | slice) -> State:
+    """Return some copies on their own; nothing is shared with `state`."""
+    return State(**{f.name: np.array(getattr(state, f.name)[copies]) for f in fields(State)})
+
+
+def put_rows(state: State, copies: Int | Bool, other: State) -> State:
+    """Return `state` with some copies replaced by those of `other`, in order."""
+    new = rows(state, slice(None))
+    for f in fields(State):
+        getattr(new, f.name)[copies] = getattr(other, f.name)
+    return new
 
 
 def consensus_factors(control: Control, h: float) -> Float:
@@ -107,7 +121,8 @@ def _checked(
     fits = np.isfinite(array) & ((array > 0) | (not positive))
     if not fits.all():
         e, k = np.argwhere(~fits)[0]
+        got = f"{name} is {array[e, k]} in copy {e}, column {k}"
         expected = "a number > 0" if positive else "a finite number of volts"
-        msg = f"microgrid '{system.name}': {name} is {array[e, k]} in copy {e}, column {k}, expected {expected}"
+        msg = f"microgrid '{system.name}': {got}, expected {expected}"
         raise ActionError(msg)
     return array

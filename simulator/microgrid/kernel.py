@@ -1,12 +1,12 @@
 """Advance E copies of a microgrid by one tick; compiled, on bare arrays.
 
-Nothing of the model is left out: the current of every inductor evolves. A step turns each branch into an
-admittance and a source that stands for its past (companion model: H. W. Dommel, IEEE Trans. PAS-88(4), 1969),
-so that a stage costs one sparse solve at the buses; the matrix is factored once per tick. In time it is
-ARS(2,2,2) (U. Ascher, S. Ruuth, R. Spiteri, Appl. Numer. Math. 25, 1997, section 2.6), of second order: the
-stiff linear parts (network, consensus) take its L-stable implicit half, the slow nonlinear ones (angles, power
-filters) its explicit half. All phasors are in a frame that turns evenly for the tick, at the speed DG 1 had
-when it began; at the end they are turned back to DG 1.
+Nothing of the model is left out: the current of every inductor evolves. A step turns each branch into
+an admittance and a source that stands for its past (companion model: H. W. Dommel, IEEE Trans.
+PAS-88(4), 1969), so that a stage costs one sparse solve at the buses; the matrix is factored once per
+tick. In time it is ARS(2,2,2) (U. Ascher, S. Ruuth, R. Spiteri, Appl. Numer. Math. 25, 1997, section
+2.6), of second order: the stiff linear parts (network, consensus) take its L-stable implicit half, the
+slow nonlinear ones (angles, power filters) its explicit half. All phasors are in a frame that turns
+evenly for the tick, at the speed DG 1 had when it began; at the end they are turned back to DG 1.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def factorize_network(net: Network, y: Complex, matrix: Complex) -> None:
 
 @compiled
 def solve_network(net: Network, s: Scratch) -> None:
-    """Find the bus voltages at which currents of `injection` + y (v_tail - v_head) add up to zero everywhere."""
+    """Find the bus voltages at which the currents `injection` + y (v_tail - v_head) add up to zero."""
     s.v[:] = 0.0
     for k in range(len(s.injection)):
         s.v[net.head[k]] += s.injection[k]
@@ -200,23 +200,15 @@ def tick(
 ) -> None:  # fmt: skip
     """Advance every copy by n_step steps of h seconds, in place; what fails numerically becomes NaN.
 
-    Args:
-        net: branches and buses.
-        control: droop and consensus.
-        matrix: factors of 1 + GAMMA h a (Lap + G).
-        v_set: (E, n_dg) V.
-        r: (E, n_branch) ohm.
-        l: (E, n_branch) H.
-        inertia: 1: currents evolve; 0: currents follow the voltages at once.
-        n_step: number of steps.
-        h: s, length of a step.
-        secondary: whether the consensus acts; otherwise frequency setpoints stay.
-        delta, p, q, omega_set, current, v_bus: the State.
+    `matrix` has the factors of 1 + GAMMA h a (Lap + G); v_set is (E, n_dg) V, r (E, n_branch) ohm, l
+    (E, n_branch) H; with inertia 1 currents evolve, with 0 they follow the voltages at once; without
+    `secondary` frequency setpoints stay; the last line of arguments is the State.
     """
     n_dg, n_branch, n_bus = delta.shape[1], current.shape[1], len(net.place)
     s = make_scratch(n_dg, n_branch, n_bus, n_bus + 2 * len(net.elimination.row))
     for e in range(len(delta)):
-        s.slow[THETA], s.slow[P], s.slow[Q], s.omega[:], s.i[:] = delta[e], p[e], q[e], omega_set[e], current[e]
+        s.slow[THETA], s.slow[P], s.slow[Q] = delta[e], p[e], q[e]
+        s.omega[:], s.i[:] = omega_set[e], current[e]
         s.slow_rate[:], s.omega_rate[:], s.i_rate[:], s.i_slip[:] = 0.0, 0.0, 0.0, 0.0
         frame = s.omega[0] - control.m_p[0] * s.slow[P, 0]
         for k in range(n_branch):

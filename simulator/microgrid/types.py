@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 
 class Fidelity(StrEnum):
