@@ -204,7 +204,7 @@ def _check(folder: Path, manifest: Manifest) -> None:
         message = f"{folder / MANIFEST}: an agent appears twice among {names}"
         raise EnsembleFileError(message)
     for entry in manifest.agents:
-        found = _read_card(folder / entry.file)
+        found = read_card(folder / entry.file)
         if found != entry:
             message = (
                 f"{folder / entry.file} is {found!r}, expected {entry!r}: restore the file or save again"
@@ -215,7 +215,8 @@ def _check(folder: Path, manifest: Manifest) -> None:
         raise EnsembleFileError(message)
 
 
-def _read_card(path: Path) -> AgentFile:
+def read_card(path: Path) -> AgentFile:
+    """Return what a zip says of itself. Raises EnsembleFileError if it is no saved agent."""
     try:
         with zipfile.ZipFile(path) as archive:
             card = AgentFile.model_validate_json(archive.read(_CARD))
@@ -233,7 +234,7 @@ def _files_of(folder: Path, agent: str) -> list[AgentFile]:
     found: list[tuple[int, int, AgentFile]] = []
     for path in folder.glob(f"{agent}-*.zip"):
         try:
-            entry, saved = _read_card(path), path.stat().st_mtime_ns
+            entry, saved = read_card(path), path.stat().st_mtime_ns
         except (EnsembleFileError, FileNotFoundError):
             if path.exists():
                 raise

@@ -126,6 +126,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     def dump_logs(self, iteration: int = 0) -> None:
         """Write the log; without SB3's value loss, which measures a value function that is zero."""
         self.logger.name_to_value.pop("train/value_loss", None)
+        self.logger.name_to_excluded.pop("train/value_loss", None)
         self.logger.record("rollout/advantage_mean", self.rollout_buffer.advantage_mean)
         self.logger.record("rollout/advantage_std", self.rollout_buffer.advantage_std)
         super().dump_logs(iteration)
