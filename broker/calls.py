@@ -10,7 +10,14 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from broker import codec
-from broker.errors import FrameError, MessageError, RequestTimeoutError, ServiceError, TopicError
+from broker.errors import (
+    FrameError,
+    MessageError,
+    RequestTimeoutError,
+    ServiceError,
+    ServiceUnavailableError,
+    TopicError,
+)
 from broker.letters import Letter
 from broker.messages import RegistryRequest
 from broker.services import SERVICES, Service
@@ -63,7 +70,7 @@ class CallDesk:
         """Sort a letter: an answer to a call under way, or a request to be served by `serve`."""
         if letter.operation == "serve":
             self._requests.append(letter)
-        elif letter.operation in ("answer", "refused") and letter.id in self._answers:
+        elif letter.operation == "answer" and letter.id in self._answers:
             self._answers[letter.id] = letter
 
     def serve(self) -> None:
@@ -100,7 +107,8 @@ class CallDesk:
         finally:
             del self._answers[identity]
         if answer.body["error"] is not None:
-            raise ServiceError(answer.body["error"])
+            kind = ServiceUnavailableError if answer.body.get("unavailable") else ServiceError
+            raise kind(answer.body["error"])
         try:
             return cast("Response", codec.decode(answer.frames, service.response_type).message)
         except FrameError as error:
@@ -150,7 +158,8 @@ class Client(Generic[Request, Response]):
         Raises:
             MessageError: if the request is of another type.
             RequestTimeoutError: if no answer comes in time.
-            ServiceError: if the handler raised, the service is unknown, or its server has died.
+            ServiceUnavailableError: if no node serves it, or its server has died.
+            ServiceError: if the handler raised.
         """
         return self._desk.call(self.service, request, timeout_s)
 

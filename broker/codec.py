@@ -1,9 +1,10 @@
-"""Messages to frames and back: `[topic NUL][header][array 0][array 1]...`.
+"""Messages to frames and back: `[topic NUL][header][array][array]...`.
 
-The header is a MessagePack array of
-`type, schema hash, sender, incarnation, seq, wall_ns, time_s, {scalar: value}, [[array, dtype, shape], ...]`.
-Arrays follow as raw frames and arrive as read-only views. Text that is too long for a header travels as a
-frame of dtype `utf8`. Nothing that a peer sends can do more here than raise a `FrameError`.
+The header is a MessagePack array of `type, schema hash, sender, incarnation, seq, wall_ns, time_s,
+{scalar: value}, [[array, dtype, shape, bytes or nil], ...]`. Arrays of more than 4 KiB follow as raw frames
+(nil in the header); smaller ones ride in the header, because each further frame costs more than copying
+them. All arrive as read-only views. Text that is too long for a header travels as an array of dtype
+`utf8`. Nothing that a peer sends can do more here than raise a `FrameError`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ import msgpack
 import numpy as np
 
 from broker.errors import FrameError, MessageError
+from broker.messages import Array
 from broker.schema import BY_NAME, Schema, schema_of
 from broker.topics import to_wire
 
 MAX_HEADER = 64 * 1024  # bytes
 MAX_FRAME = 64 * 1024 * 1024  # bytes
-_LONG_TEXT = 4096  # bytes; a longer string leaves the header when the header is longer than this
+_INLINE = 4 * 1024  # bytes; larger arrays are frames of their own
+_LONG_TEXT = 1024  # characters; longer strings leave a header that is too long
 _TEXT = "utf8"
 _DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|b1", "|u1")}
+_PACKER = msgpack.Packer(autoreset=True)
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_Described = tuple[str, str, tuple[int, ...], bytes | None]
 _ENVELOPE = (str, str, str, int, int, int, float, dict, tuple)
 
 Frames = Sequence[bytes]
@@ -77,19 +82,26 @@ def encode(
     scalars = {name: fields[name] for name in schema.scalars}
     if tuple(map(type, scalars.values())) != schema.scalar_types or schema.items:
         scalars = _coerced(schema, scalars)
-    described: list[tuple[str, str, tuple[int, ...]]] = []
+    described: list[_Described] = []
     frames = [to_wire(topic), b""]
     for name in schema.arrays:
         array = fields[name]
         if array is not None or name in schema.required:
-            described.append((name, _dtype_name(schema, name, array), array.shape))
-            frames.append(array.tobytes())
+            if type(array) is not np.ndarray or (dtype := _NAMES.get(array.dtype)) is None:
+                raise _not_an_array(schema, name, array)
+            raw = array.tobytes()
+            if len(raw) <= _INLINE:
+                described.append((name, dtype, array.shape, raw))
+            else:
+                described.append((name, dtype, array.shape, None))
+                frames.append(raw)
     start = (schema.name, schema.hash, sender, incarnation, seq, time.time_ns(), float(time_s))
     header = _packed(schema, start, scalars, described)
-    if len(header) > _LONG_TEXT:
+    if len(header) > MAX_HEADER:
         header = _packed(schema, start, _without_long_text(scalars, described, frames), described)
     frames[1] = header
-    _check_sizes(topic, schema, frames)
+    if len(header) > MAX_HEADER or len(frames) > 2:
+        _check_sizes(topic, schema, frames)
     return frames
 
 
@@ -116,10 +128,7 @@ def decode(frames: Frames, expected: type[Any] | None = None) -> Received[Any]:
         _check_names(where, schema, scalars, names, arrays)
     if tuple(map(type, scalars.values())) != schema.scalar_types or schema.items:
         _check_scalars(where, schema, scalars)
-    try:
-        message = schema.cls(**scalars, **arrays)
-    except MessageError as error:
-        raise _refusal(where, "message", str(error), "fields that agree") from error
+    message = _made(where, schema, scalars, arrays)
     return Received(message, Header(topic, type_name, sender, incarnation, seq, wall_ns, time_s))
 
 
@@ -135,7 +144,7 @@ def refuse_type(topic: str, got: type[Any], expected: type[Any]) -> NoReturn:
 
 def _packed(schema: Schema, start: tuple[Any, ...], scalars: dict[str, Any], arrays: list[Any]) -> bytes:
     try:
-        header: bytes = msgpack.packb((*start, scalars, arrays))
+        header: bytes = _PACKER.pack((*start, scalars, arrays))
     except (TypeError, ValueError, OverflowError) as error:
         msg = f"{schema.name}: cannot be packed: {error}; got {scalars}"
         raise MessageError(msg) from error
@@ -163,21 +172,19 @@ def _coerced(schema: Schema, scalars: dict[str, Any]) -> dict[str, Any]:
     return scalars
 
 
-def _dtype_name(schema: Schema, name: str, array: Any) -> str:
-    dtype = _NAMES.get(array.dtype) if isinstance(array, np.ndarray) else None
-    if dtype is None:
-        got = array.dtype.str if isinstance(array, np.ndarray) else type(array).__name__
-        msg = f"{schema.name}.{name}: got {got}, expected a numpy array of {', '.join(_DTYPES)}"
-        raise MessageError(msg)
-    return dtype
+def _not_an_array(schema: Schema, name: str, got: Any) -> MessageError:
+    kind = got.dtype.str if isinstance(got, np.ndarray) else type(got).__name__
+    return MessageError(f"{schema.name}.{name}: got {kind}, expected a numpy array of {', '.join(_DTYPES)}")
 
 
-def _without_long_text(scalars: dict[str, Any], described: list[Any], frames: list[bytes]) -> dict[str, Any]:
+def _without_long_text(
+    scalars: dict[str, Any], described: list[_Described], frames: list[bytes]
+) -> dict[str, Any]:
     short = dict(scalars)
     for name, value in scalars.items():
-        if type(value) is str and len(value) > _LONG_TEXT // 4:
+        if type(value) is str and len(value) > _LONG_TEXT:
             frame = value.encode()
-            described.append((name, _TEXT, (len(frame),)))
+            described.append((name, _TEXT, (len(frame),), None))
             frames.append(frame)
             del short[name]
     return short
@@ -228,32 +235,61 @@ def _schema(where: tuple[str, str], name: str, schema_hash: str, expected: type[
 def _arrays(
     where: tuple[str, str], schema: Schema, described: tuple[Any, ...], frames: Frames
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    if len(described) != len(frames) - 2:
-        raise _refusal(where, "frames", f"{len(frames) - 2} after the header", f"{len(described)}")
     arrays: dict[str, Any] = {}
-    for entry, frame in zip(described, frames[2:], strict=True):
+    following = 2  # the next frame that belongs to an array
+    for entry in described:
+        raw: Any = None
         try:
-            name, dtype, shape = entry
-            value = _text(frame, shape) if dtype == _TEXT else np.ndarray(shape, _DTYPES[dtype], frame)
-            sound = type(shape) is tuple and type(name) is str and len(frame) <= MAX_FRAME
-            whole = isinstance(value, str) or value.nbytes == len(frame)
-            truths = dtype != "|b1" or not frame.strip(b"\0\1")
-        except (TypeError, ValueError, KeyError, OverflowError):
-            sound = whole = truths = False
-        if not (sound and whole and truths):
-            expected = f"[name, dtype in {[*_DTYPES]}, shape] with as many bytes; bools 0 or 1"
-            raise _refusal(where, f"{schema.name} array {entry!r:.120}", f"{len(frame)} bytes", expected)
+            name, dtype, shape, raw = entry
+            if raw is None:
+                raw = frames[following]
+                following += 1
+            value = _view(dtype, shape, raw) if dtype != _TEXT else _text(shape, raw)
+        except (TypeError, ValueError, LookupError, OverflowError):
+            got = f"{len(raw)} bytes" if type(raw) is bytes else "no bytes"
+            expected = f"[name, dtype in {[*_DTYPES]}, shape, bytes or nil], as many bytes, bools 0 or 1"
+            raise _refusal(where, f"{schema.name} array {_brief(entry)}", got, expected) from None
         arrays[name] = value
-    if len(arrays) != len(described):
-        names = tuple(entry[0] for entry in described)
-        raise _refusal(where, f"arrays of {schema.name}", str(names), "each array once")
+    if len(arrays) != len(described) or following != len(frames):
+        got = f"{len(described)} arrays, {len(frames) - 2} frames after the header"
+        raise _refusal(
+            where, f"arrays of {schema.name}", got, f"{len(arrays)} arrays, {following - 2} frames"
+        )
     return tuple(arrays), arrays
 
 
-def _text(frame: bytes, shape: tuple[int, ...]) -> str:
-    if shape != (len(frame),):
+def _view(dtype: str, shape: tuple[int, ...], raw: bytes) -> Array:
+    array: Array = np.ndarray(shape, _DTYPES[dtype], raw)
+    if array.nbytes != len(raw) or type(shape) is not tuple or type(raw) is not bytes or len(raw) > MAX_FRAME:
         raise ValueError(shape)
-    return frame.decode()
+    if dtype == "|b1" and raw.strip(b"\0\1"):
+        raise ValueError(dtype)
+    return array
+
+
+def _text(shape: tuple[int, ...], raw: bytes) -> str:
+    if shape != (len(raw),) or len(raw) > MAX_FRAME:
+        raise ValueError(shape)
+    return raw.decode()
+
+
+def _brief(entry: Any) -> str:
+    return repr(entry[:3] if type(entry) is tuple else entry)[:120]
+
+
+def _made(where: tuple[str, str], schema: Schema, scalars: dict[str, Any], arrays: dict[str, Any]) -> Any:
+    """Return the message; its fields are all here, so the dataclass's slower `__init__` has no part in it."""
+    message = object.__new__(schema.cls)
+    fields = vars(message)
+    fields.update(schema.absent)
+    fields.update(scalars)
+    fields.update(arrays)
+    if schema.validates:
+        try:
+            message.__post_init__()
+        except MessageError as error:
+            raise _refusal(where, "message", str(error), "fields that agree") from error
+    return message
 
 
 def _with_long_text(
@@ -286,10 +322,10 @@ def _check_names(
 
 def _check_scalars(where: tuple[str, str], schema: Schema, scalars: dict[str, Any]) -> None:
     for name, kind in zip(schema.scalars, schema.scalar_types, strict=True):
-        value: Any = scalars[name]
+        value = scalars[name]
         if type(value) is not kind:
             raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", kind.__name__)
-        if name in schema.items and any(type(item) is not schema.items[name] for item in value):
+        if name in schema.items and any(type(item) is not schema.items[name] for item in scalars[name]):
             expected = f"a tuple of {schema.items[name].__name__}"
             raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", expected)
 

@@ -16,10 +16,10 @@ from broker.errors import MessageError
 Array = NDArray[Any]
 
 
-def _rows(message: object, **arrays: Array | None) -> None:
+def _rows(message: object, *arrays: Array | None) -> None:
     """Check that all given arrays have the same first dimension E."""
-    sizes = {name: a.shape[0] if a.ndim else 0 for name, a in arrays.items() if a is not None}
-    if len(set(sizes.values())) > 1:
+    if len({a.shape[:1] for a in arrays if a is not None}) > 1:
+        sizes = {name: a.shape[:1] for name, a in vars(message).items() if hasattr(a, "shape")}
         msg = f"{type(message).__name__}: arrays disagree on the number of copies: {sizes}"
         raise MessageError(msg)
 
@@ -63,13 +63,13 @@ class Observation:
     def __post_init__(self) -> None:
         _rows(
             self,
-            measured_tick=self.measured_tick,
-            obs=self.obs,
-            reward=self.reward,
-            terminated=self.terminated,
-            truncated=self.truncated,
-            mask=self.mask,
-            final_obs=self.final_obs,
+            self.measured_tick,
+            self.obs,
+            self.reward,
+            self.terminated,
+            self.truncated,
+            self.mask,
+            self.final_obs,
         )
 
 
@@ -90,13 +90,13 @@ class GridState:
     def __post_init__(self) -> None:
         _rows(
             self,
-            state=self.state,
-            in_flight=self.in_flight,
-            rewards=self.rewards,
-            terminated=self.terminated,
-            truncated=self.truncated,
-            metrics=self.metrics,
-            final_state=self.final_state,
+            self.state,
+            self.in_flight,
+            self.rewards,
+            self.terminated,
+            self.truncated,
+            self.metrics,
+            self.final_state,
         )
 
 

@@ -5,7 +5,7 @@ Plain data and rules; no sockets, no clock (time is an argument). Both transport
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,6 @@ class Lease:
     declaration: Declaration
     renewed_s: float
     status: dict[str, Any] = field(default_factory=dict)  # of its last heartbeat
-    latched: dict[str, tuple[bytes, ...]] = field(default_factory=dict)  # topic -> frames
 
 
 class Registry:
@@ -61,6 +60,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}
+        self._latched: dict[str, tuple[str, list[bytes]]] = {}  # topic -> node, frames
 
     def holder(self, node: str) -> Lease | None:
         """Return the lease of a node, if it has one."""
@@ -86,9 +86,8 @@ class Registry:
             )
             raise TopicError(msg)
         self._check_against_others(declaration)
-        latched = held.latched if held is not None else {}
         status = held.status if held is not None else {}
-        self._leases[declaration.node] = Lease(declaration, now_s, status, latched)
+        self._leases[declaration.node] = Lease(declaration, now_s, status)
 
     def renew(self, node: str, incarnation: int, now_s: float) -> Lease | None:
         """Prolong a lease; None if this life of the node is not registered."""
@@ -99,7 +98,7 @@ class Registry:
         return lease
 
     def remove(self, node: str) -> None:
-        """Forget a node, its declarations and its latched values."""
+        """Forget a node and its declarations; what it latched outlives a crash."""
         self._leases.pop(node, None)
 
     def expired(self, now_s: float) -> list[str]:
@@ -113,15 +112,17 @@ class Registry:
                 return lease.declaration
         return None
 
-    def latched(self, topics: Iterable[str]) -> list[tuple[bytes, ...]]:
+    def latch(self, topic: str, node: str, frames: Sequence[bytes]) -> None:
+        """Keep the last value of a topic."""
+        self._latched[topic] = (node, list(frames))
+
+    def unlatch(self, node: str) -> None:
+        """Forget what a node has latched, because it leaves on purpose."""
+        self._latched = {topic: held for topic, held in self._latched.items() if held[0] != node}
+
+    def latched(self, topics: Iterable[str]) -> list[list[bytes]]:
         """Return the last values of the latched ones among some topics."""
-        wanted = set(topics)
-        return [
-            frames
-            for lease in self._leases.values()
-            for topic, frames in lease.latched.items()
-            if topic in wanted
-        ]
+        return [self._latched[topic][1] for topic in topics if topic in self._latched]
 
     def nodes(self, now_s: float) -> dict[str, Any]:
         """Return a record per node."""

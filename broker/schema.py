@@ -39,6 +39,8 @@ class Schema:
     arrays: tuple[str, ...]
     required: frozenset[str]  # arrays that may not be None
     array_sets: frozenset[tuple[str, ...]]  # every list of array names that may travel
+    absent: dict[str, None]  # arrays that may be missing
+    validates: bool  # whether it has a `__post_init__`
 
 
 def _build(cls: type[Any]) -> Schema:
@@ -62,6 +64,8 @@ def _build(cls: type[Any]) -> Schema:
         arrays=arrays,
         required=required,
         array_sets=frozenset(tuple(n for n in choice if n is not None) for choice in choices),
+        absent={n: None for n in arrays if n not in required},
+        validates=hasattr(cls, "__post_init__"),
     )
 
 

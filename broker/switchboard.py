@@ -16,7 +16,7 @@ from broker import codec, services
 from broker.errors import BrokerError, FrameError, TopicError
 from broker.letters import Letter, unpack
 from broker.messages import RegistryReply, RegistryRequest
-from broker.registry import LEASE_S, Declaration, Lease, Registry
+from broker.registry import LEASE_S, Declaration, Registry
 
 _LOG = logging.getLogger("broker.switchboard")
 _NAME = "broker"
@@ -84,6 +84,8 @@ class Switchboard:
                 raise FrameError(msg)
             return operation(route, letter, now_s)
         except BrokerError as error:
+            if letter.operation == "call":
+                return _answered(route, Letter("answer", letter.id, {"error": str(error)}))
             kind = "name" if isinstance(error, TopicError) else "letter"
             return _answered(route, Letter("refused", letter.id, {"kind": kind, "error": str(error)}))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -127,8 +129,8 @@ class Switchboard:
         return outcome
 
     def _latch(self, route: bytes, letter: Letter, now_s: float) -> Outcome:
-        lease = self._registered(letter, now_s)
-        lease.latched[letter.body["topic"]] = tuple(letter.frames)
+        self._check_registered(letter, now_s)
+        self.registry.latch(letter.body["topic"], letter.body["node"], letter.frames)
         outcome = _answered(route, self._done(letter))
         outcome.publications.append(letter.frames)
         return outcome
@@ -143,6 +145,7 @@ class Switchboard:
         if self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s) is None:
             return _answered(route, self._done(letter))
         outcome = self._forget(letter.body["node"], "it has left")
+        self.registry.unlatch(letter.body["node"])
         outcome.letters.append((route, self._done(letter)))
         return outcome
 
@@ -189,12 +192,10 @@ class Switchboard:
         frames = codec.encode(service, reply, sender=_NAME, incarnation=self._instance)
         return Letter("answer", letter.id, {"error": None}, frames)
 
-    def _registered(self, letter: Letter, now_s: float) -> Lease:
-        lease = self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s)
-        if lease is None:
+    def _check_registered(self, letter: Letter, now_s: float) -> None:
+        if self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s) is None:
             msg = f"node {letter.body['node']} is not registered: register before {letter.operation}"
             raise FrameError(msg)
-        return lease
 
     def _forget(self, node: str, why: str) -> Outcome:
         self.registry.remove(node)
@@ -211,7 +212,7 @@ class Switchboard:
 
 
 def _failure(identity: int, text: str) -> Letter:
-    return Letter("answer", identity, {"error": text})
+    return Letter("answer", identity, {"error": text, "unavailable": True})
 
 
 def _answered(route: bytes, letter: Letter) -> Outcome:

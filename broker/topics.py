@@ -90,4 +90,4 @@ def check_node(name: str) -> str:
 
 def to_wire(topic: str) -> bytes:
     """Return the bytes of a topic on the wire, with their NUL."""
-    return topic.encode("ascii") + b"\0"
+    return topic.encode() + b"\0"

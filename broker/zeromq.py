@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import secrets
 import socket
 import threading
@@ -38,6 +37,9 @@ _ECHO_S = 0.02  # first interval between echoes
 _BATCH = 1_000  # messages taken at one look
 _TICK_MS = 250  # the broker looks at leases at least so often
 _WELCOME = b"\x01"  # subscribe to everything
+_PRIVATE = b"/_"  # no topic of the users starts so
+_WAKE = _PRIVATE + b"wake\0"
+_BELL = "inproc://bell"
 
 
 def _tuned(sock: zmq.Socket[bytes], address: str) -> zmq.Socket[bytes]:
@@ -55,7 +57,11 @@ def _tuned(sock: zmq.Socket[bytes], address: str) -> zmq.Socket[bytes]:
 
 
 class ZeroMqTransport:
-    """One node's connection to the broker process at an address."""
+    """One node's connection to the broker process at an address.
+
+    Everything that a node waits for comes through its one SUB, letters too (on a topic of its own), so that
+    waiting is one blocking call.
+    """
 
     def __init__(self, address: str, node: str, incarnation: int) -> None:
         """Start connecting; libzmq keeps trying and comes back after the broker does."""
@@ -69,22 +75,19 @@ class ZeroMqTransport:
         self._publisher.connect(ends.ingress)
         self._subscriber = self._socket(zmq.SUB)
         self._subscriber.connect(ends.egress)
+        self._patience_ms = -1  # RCVTIMEO of the subscriber
         self._letters = self._socket(zmq.DEALER)
         self._letters.setsockopt(zmq.ROUTING_ID, self.route)
         self._letters.connect(ends.letters)
+        self._letter_topic = letter_topic(self.route)
+        self.subscribe(self._letter_topic)
         self._requests = self._socket(zmq.DEALER)
         self._requests.connect(ends.letters)
         self._requests_lock = threading.Lock()
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poller = zmq.Poller()
-        for item in (self._subscriber, self._letters, self._wake_fd):
-            self._poller.register(item, zmq.POLLIN)
+        self._bell, self._bell_lock = self._hung_bell(), threading.RLock()
         self._early: list[list[bytes]] = []  # messages that came before the echo did
         self._echoes = 0
         self._joined = False
-
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        return _tuned(self._context.socket(kind), self._address)
 
     def subscribe(self, topic: bytes) -> None:
         """Ask for a topic; in force when `join` has returned."""
@@ -97,18 +100,18 @@ class ZeroMqTransport:
             ConnectionFailedError: if the broker does not answer within `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
-        if not self._joined:
-            while self._publisher.poll(_ms(deadline - time.monotonic())):
-                if self._publisher.recv() == _WELCOME:
-                    self._joined = True
-                    break
+        while not self._joined and self._publisher.poll(_ms(deadline - time.monotonic())):
+            self._joined = self._publisher.recv() == _WELCOME
         if not (self._joined and self._echo(deadline)):
             raise ConnectionFailedError(_unreachable(self._address, timeout_s))
 
     def publish(self, frames: Sequence[bytes]) -> bool:
         """Send a message; False if there was no room for it within 5 s."""
+        send = self._publisher.send
         try:
-            self._publisher.send_multipart(frames)
+            for frame in frames[:-1]:
+                send(frame, zmq.SNDMORE)
+            send(frames[-1])
         except zmq.Again:
             return False
         return True
@@ -116,13 +119,22 @@ class ZeroMqTransport:
     def receive(self, timeout_s: float) -> Arrived:
         """Return all that has arrived, waiting at most `timeout_s` if nothing has."""
         early, self._early = self._early, []
-        ready = dict(self._poller.poll(0 if early else _ms(timeout_s)))
-        publications = [*early, *_drain(self._subscriber)] if self._subscriber in ready else early
-        letters = [unpack(frames) for frames in _drain(self._letters)] if self._letters in ready else []
-        if self._wake_fd in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._wake_fd)
-        return Arrived(publications, letters)
+        patience_ms = 0 if early else _ms(timeout_s)
+        if patience_ms != self._patience_ms:
+            self._patience_ms = patience_ms
+            self._subscriber.setsockopt(zmq.RCVTIMEO, patience_ms)
+        arrived = Arrived([], [])
+        for frames in early:
+            self._sort(frames, arrived)
+        try:
+            self._sort(_taken(self._subscriber), arrived)
+        except zmq.Again:
+            return arrived
+        for _ in range(_BATCH):
+            if not int(self._subscriber.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                break
+            self._sort(_taken(self._subscriber), arrived)
+        return arrived
 
     def post(self, letter: Letter) -> None:
         """Send a letter to the broker."""
@@ -145,19 +157,41 @@ class ZeroMqTransport:
 
     def wake(self) -> None:
         """Make a waiting `receive` return."""
-        with contextlib.suppress(OSError):  # closed meanwhile
-            os.eventfd_write(self._wake_fd, 1)
+        with self._bell_lock, contextlib.suppress(zmq.ZMQError):  # closed meanwhile
+            self._bell.send(_WAKE)
 
     def close(self) -> None:
         """Close the connections; what has not left within half a second is dropped."""
-        if not self._context.closed:
-            with self._requests_lock:
+        with self._requests_lock, self._bell_lock:
+            if not self._context.closed:
                 self._context.destroy(linger=_LINGER_MS)
-            os.close(self._wake_fd)
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        return _tuned(self._context.socket(kind), self._address)
+
+    def _hung_bell(self) -> zmq.Socket[bytes]:
+        """Return a publisher that the subscriber hears, for `wake`."""
+        bell = self._context.socket(zmq.XPUB)
+        bell.bind(_BELL)
+        self.subscribe(_WAKE)
+        self._subscriber.connect(_BELL)
+        while bell.recv() != b"\x01" + _WAKE:
+            pass
+        return bell
+
+    def _sort(self, frames: list[bytes], arrived: Arrived) -> None:
+        topic = frames[0]
+        if not topic.startswith(_PRIVATE):
+            arrived.publications.append(frames)
+        elif topic == self._letter_topic:
+            arrived.letters.append(unpack(frames[1:]))
+            with contextlib.suppress(zmq.Again):  # probes, which ask nothing
+                while True:
+                    self._letters.recv_multipart(zmq.NOBLOCK)
 
     def _echo(self, deadline: float) -> bool:
         self._echoes += 1
-        topic = b"/_echo/%s/%d\0" % (self.route, self._echoes)
+        topic = _PRIVATE + b"echo/%s/%d\0" % (self.route, self._echoes)
         self.subscribe(topic)
         interval = _ECHO_S
         while time.monotonic() < deadline:
@@ -169,8 +203,7 @@ class ZeroMqTransport:
                 if frames[0] == topic:
                     self._subscriber.setsockopt(zmq.UNSUBSCRIBE, topic)
                     return True
-                if not frames[0].startswith(b"/_echo/"):
-                    self._early.append(frames)
+                self._early.append(frames)
         return False
 
 
@@ -243,7 +276,11 @@ class ZeroMqBroker:
         for frames in outcome.publications:
             self._publisher.send_multipart(frames)
         for route, letter in outcome.letters:
-            if not self._delivers(route, letter):
+            if letter.operation in ("done", "refused"):
+                self._delivers(route, letter)
+            elif self._reaches(route):
+                self._publisher.send_multipart([letter_topic(route), *letter.packed()])
+            else:
                 self._carry_out(self._switchboard.undeliverable(route, letter))
 
     def _reaches(self, route: bytes) -> bool:
@@ -256,6 +293,20 @@ class ZeroMqBroker:
             _LOG.debug("%s to %r cannot be delivered: %s", letter.operation, route, error)
             return False
         return True
+
+
+def letter_topic(route: bytes) -> bytes:
+    """Return the topic on which a node gets its letters."""
+    return _PRIVATE + b"letters/" + route + b"\0"
+
+
+def _taken(sock: zmq.Socket[bytes]) -> list[bytes]:
+    frame = sock.recv(copy=False)  # unlike bytes, a frame knows whether more follow
+    frames = [frame.bytes]
+    while frame.more:
+        frame = sock.recv(copy=False)
+        frames.append(frame.bytes)
+    return frames
 
 
 def _drain(sock: zmq.Socket[bytes]) -> list[list[bytes]]:
