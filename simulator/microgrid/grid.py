@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,7 @@ from simulator.microgrid.describe import describe, seen_dgs
 from simulator.microgrid.loads import LoadPaths
 from simulator.microgrid.observe import dg_features, feature_scales, standardized, state_columns, state_values
 from simulator.microgrid.options import Options
-from simulator.microgrid.render import Episode, draw_episode
+from simulator.microgrid.render import Episode, picture
 from simulator.microgrid.reward import dg_rewards, in_band, survives
 from simulator.microgrid.seats import seats
 from simulator.microgrid.setpoints import read_setpoints
@@ -109,10 +107,10 @@ class MicrogridGrid:
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
-    def render(self, path: Path) -> Path:
-        """Draw the newest episode of copy 0, the last whole one where a new one has just begun, as PNG."""
+    def render(self) -> bytes:
+        """Return a PNG of copy 0's running episode, or of its last one where a new one has just begun."""
         begun = len(self._episode.v_setpoint) > 0
-        return draw_episode(self._episode if begun else self._last_episode, path)
+        return picture(self._episode if begun else self._last_episode)
 
     def _new_loads(self, seed: int) -> LoadPaths:
         o = self.options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -32,13 +32,13 @@ class Episode:
             self.v_setpoint.append(v_setpoint[0].copy())
 
 
-def draw_episode(episode: Episode, path: Path) -> Path:
-    """Write the picture of an episode as PNG and return its path."""
+def picture(episode: Episode) -> bytes:
+    """Return a PNG of an episode; an empty one gives empty axes."""
     time_s = np.arange(len(episode.v_bus)) * episode.tick_s
     figure = Figure(figsize=(7.0, 6.0), layout="constrained")
     voltage, setpoint, frequency = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1))
     voltage.axhspan(*BAND_PU, color="tab:green", alpha=0.15, lw=0, label="band")
-    voltage.plot(time_s, np.array(episode.v_bus), lw=0.9)
+    voltage.plot(time_s, np.reshape(episode.v_bus, (-1, episode.system.n_bus)), lw=0.9)
     voltage.set_ylabel("bus voltage (pu)")
     voltage.set_title(f"{episode.system.name}: all {episode.system.n_bus} buses, copy 0", fontsize=10)
     voltage.legend(loc="lower right", fontsize=8)
@@ -51,5 +51,6 @@ def draw_episode(episode: Episode, path: Path) -> Path:
     frequency.set_xlabel("time (s)")
     for axes in (voltage, setpoint, frequency):
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
-    return path
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()

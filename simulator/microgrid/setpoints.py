@@ -35,10 +35,11 @@ class Setpoints:
         return spaces.Discrete(self.levels) if n_dg == 1 else spaces.MultiDiscrete([self.levels] * n_dg)
 
     def names(self, dgs: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the names of the choices (one DG, levels) or of the components (else)."""
-        if self.kind == "continuous" or len(dgs) > 1:
-            return tuple(f"{dg}/v_setpoint" for dg in dgs)
-        return tuple(f"{self.volts(np.array(k)):.4g} V" for k in range(self.levels))
+        """Return the names of the choices (one DG, levels: "502 V") or of the components (else)."""
+        if self.kind == "discrete" and len(dgs) == 1:
+            return tuple(f"{self.volts(np.array(k)):.6g} V" for k in range(self.levels))
+        top = self.v_max if self.kind == "continuous" else self.volts(np.array(self.levels - 1))
+        return tuple(f"{dg}: {self.v_min:.6g} V to {top:.6g} V" for dg in dgs)
 
     def volts(self, action: NDArray[np.generic]) -> Float:
         """Return the setpoints in V."""
