@@ -1,0 +1,116 @@
+"""The report at the end of a run: tables in the terminal, and report.html with pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from launch import pictures
+from launch.evaluation import read_results
+from launch.report_data import KINDS, Score, Timing, curves, scores, timings
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; text-align: right; }
+th { border-bottom: 1px solid #999; font-weight: 600; } td:first-child, th:first-child { text-align: left; }
+img { max-width: 100%; } pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
+"""
+
+Rows = Sequence[Sequence[str]]
+
+
+def write_report(run_dir: Path, console: Console) -> Path:
+    """Print the tables of a run and write its report.html.
+
+    Args:
+        run_dir: the run's folder; what is missing in it is left out.
+        console: where the tables go.
+
+    Returns:
+        the path of report.html.
+    """
+    results, times = scores(read_results(run_dir)), timings(run_dir)
+    parts = [f"<h1>{html.escape(run_dir.name)}</h1>"]
+    if results:
+        console.print(_table("Held-out scenarios (mean and 95 % interval)", *_score_rows(results)))
+        parts += ["<h2>Held-out scenarios</h2>", _html_table(*_score_rows(results))]
+        parts.append(_image(pictures.survival(results), "survived share by policy"))
+    rewards = curves(run_dir, "rollout/ep_rew_mean")
+    if rewards:
+        parts.append(
+            "<h2>Learning</h2><p>Mean return of the latest episodes in training, each agent's own.</p>"
+        )
+        parts.append(_image(pictures.learning_curves(rewards, "episode return"), "episode return by agent"))
+    if times:
+        console.print(_table("Where each tick's time went (milliseconds per tick)", *_timing_rows(times)))
+        parts += ["<h2>Time per tick</h2>", _html_table(*_timing_rows(times))]
+        parts.append(_image(pictures.time_by_kind(times), "milliseconds per tick by kind of work"))
+    config = run_dir / "config.yaml"
+    if config.exists():
+        parts.append(f"<h2>Configuration</h2><pre>{html.escape(config.read_text(encoding='utf-8'))}</pre>")
+    path = run_dir / "report.html"
+    path.write_text(_page(run_dir.name, "\n".join(parts)), encoding="utf-8")
+    return path
+
+
+def _score_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
+    heads = ("policy", "episodes", "survived share", "return", "ended early", "interventions")
+    rows = [
+        (
+            score.policy,
+            str(score.episodes),
+            str(score.survived),
+            str(score.episode_return),
+            f"{score.terminated} of {score.episodes}",
+            f"{score.interventions:.1%}",
+        )
+        for score in results
+    ]
+    return heads, rows
+
+
+def _timing_rows(times: Sequence[Timing]) -> tuple[Sequence[str], Rows]:
+    heads = ("node", *KINDS, "env steps/s")
+    rows = [
+        (
+            timing.node,
+            *(f"{timing.per_tick_ms(kind):.2f}" if kind in timing.seconds else "" for kind in KINDS),
+            f"{timing.ticks * timing.n_envs / max(sum(timing.seconds.values()), 1e-9):.0f}",
+        )
+        for timing in times
+    ]
+    return heads, rows
+
+
+def _table(title: str, heads: Sequence[str], rows: Rows) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _html_table(heads: Sequence[str], rows: Rows) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows
+    )
+    return f"<table><tr>{head}</tr>\n{body}</table>"
+
+
+def _image(png: bytes, alt: str) -> str:
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def _page(title: str, body: str) -> str:
+    name = html.escape(title)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )

@@ -1,0 +1,96 @@
+"""What a run's report tells, read from the run's folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agents.statistics import Estimate, bootstrap
+from launch.evaluation import Episode
+
+KINDS = ("physics", "acting", "messaging", "learning", "waiting")  # in the order of the timing table
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity of one node over the updates of a run."""
+
+    node: str
+    ticks: tuple[float, ...]  # environment steps of this node
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where one node's wall-clock time went."""
+
+    node: str
+    ticks: int
+    n_envs: int
+    seconds: dict[str, float]  # by kind of work
+
+    def per_tick_ms(self, kind: str) -> float:
+        """Return milliseconds per tick spent on one kind of work."""
+        return 1e3 * self.seconds.get(kind, 0.0) / max(self.ticks, 1)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one policy did over all scenarios."""
+
+    policy: str
+    episodes: int
+    survived: Estimate  # share of the episode, 0 to 1
+    episode_return: Estimate
+    interventions: float  # share of agents and ticks
+    terminated: int  # episodes that ended before their time
+
+
+def scores(episodes: Iterable[Episode]) -> list[Score]:
+    """Return a score per policy, in the order in which they were played."""
+    by_policy: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        by_policy.setdefault(episode.policy, []).append(episode)
+    return [
+        Score(
+            policy=policy,
+            episodes=len(played),
+            survived=bootstrap([e.survived for e in played], _mean),
+            episode_return=bootstrap([e.episode_return for e in played], _mean),
+            interventions=float(np.mean([e.interventions for e in played])),
+            terminated=sum(e.terminated for e in played),
+        )
+        for policy, played in by_policy.items()
+    ]
+
+
+def curves(run_dir: Path, column: str) -> list[Curve]:
+    """Return one column of every node's progress.csv, e.g. "rollout/ep_rew_mean"."""
+    found = []
+    for path in sorted((run_dir / "tb").glob("*/progress.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        points = [(float(r["time/total_timesteps"]), float(r[column])) for r in rows if r.get(column)]
+        if points:
+            ticks, values = zip(*points, strict=True)
+            found.append(Curve(path.parent.name, ticks, values))
+    return found
+
+
+def timings(run_dir: Path) -> list[Timing]:
+    """Return every node's timing, the simulator first."""
+    found = []
+    for path in sorted((run_dir / "timing").glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        ticks, n_envs = int(document.get("ticks", 0)), int(document.get("n_envs", 1))
+        found.append(Timing(path.stem, ticks, n_envs, document["seconds"]))
+    return sorted(found, key=lambda timing: "physics" not in timing.seconds)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(values))
