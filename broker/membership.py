@@ -23,6 +23,7 @@ from broker.schema import schema_of
 from broker.transport import Transport
 
 _LOG = logging.getLogger("broker.membership")
+_FAREWELL_S = 0.5
 _PATIENCE_S = 2.0  # how long one request of the lease thread, or a latched value, waits for the broker
 
 
@@ -60,6 +61,7 @@ class Membership:
         self._serves: dict[str, tuple[str, str]] = {}
         self._latched: dict[str, list[bytes]] = {}
         self._leaving = threading.Event()
+        self._due = threading.Event()  # a heartbeat is wanted now
         self._thread: threading.Thread | None = None
         self.publishes(topics.status(node), NodeStatus, latched=False)
 
@@ -123,14 +125,20 @@ class Membership:
         frames = iter(answer.frames)
         return [list(itertools.islice(frames, size)) for size in answer.body["sizes"]]
 
+    def beat(self) -> None:
+        """Let the next heartbeat come now: there is news that others wait for."""
+        self._due.set()
+
     def leave(self) -> None:
-        """Stop renewing and tell the broker, if it is there."""
+        """Stop renewing, and tell the broker the last status and farewell, if it is there."""
         self._leaving.set()
+        self._due.set()
         if self._thread is None:
             return
         self._thread.join()
         try:
-            self._request("leave", 0.5)
+            self._renew(_FAREWELL_S)
+            self._request("leave", _FAREWELL_S)
         except BrokerError as error:
             _LOG.debug("%s left without a word: %s", self._node, error)
 
@@ -143,9 +151,13 @@ class Membership:
         return answer
 
     def _keep(self) -> None:
-        while not self._leaving.wait(RENEWAL_S):
+        while not self._leaving.is_set():
+            self._due.wait(RENEWAL_S)
+            self._due.clear()
+            if self._leaving.is_set():
+                return
             try:
-                if not self._renew():
+                if not self._renew(_PATIENCE_S):
                     self.register(_PATIENCE_S)
                     self.rejoined.set()
                     self._transport.wake()
@@ -159,11 +171,11 @@ class Membership:
             except BrokerError:
                 _LOG.exception("%s: heartbeat failed", self._node)
 
-    def _renew(self) -> bool:
+    def _renew(self, timeout_s: float) -> bool:
         status = self._status()
         topic = topics.status(self._node)
         frames = codec.encode(
             topic, status, sender=self._node, incarnation=self._incarnation, seq=next(self._beats)
         )
-        answer = self._request("lease", _PATIENCE_S, frames, status=vars(status))
+        answer = self._request("lease", timeout_s, frames, status=vars(status))
         return answer.body["known"] is True

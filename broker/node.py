@@ -160,14 +160,17 @@ class Node:
         return came
 
     def set_status(self, state: str, tick: int = 0, note: str = "") -> None:
-        """Say how far the node is; the next heartbeat carries it.
+        """Say how far the node is; the next heartbeat carries it, a new state at once.
 
         Args:
             state: starting, ready, running, done or failed.
             tick: last tick seen.
             note: one line for people.
         """
+        news = state != self._status.state
         self._status = NodeStatus(state, tick, 0, 0, 0, 0, note)
+        if news:
+            self._membership.beat()
 
     def log(self, level: str, text: str) -> None:
         """Publish a line on `/log`, and hand it to the logger `node.<name>`.
