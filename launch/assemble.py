@@ -1,0 +1,155 @@
+"""From a checked launch file to the program that runs: names, seeds and settings of every node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from launch import nodes
+from launch.program import Kind, Node, Program
+from launch.run_folder import RunFolder
+from launch.seeds import Role, seed_of
+from launch.spec import AgentSpec, LaunchSpec
+
+
+def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> Program:
+    """Return the program of a launch file."""
+    parts = [_broker(spec, address)]
+    parts += [_extra(spec, name) for name in spec.nodes]
+    parts.append(_simulator(spec, folder, address))
+    parts += _critic(spec, agents, folder, address)
+    parts += [_agent(spec, name, index, folder, address) for index, name in enumerate(agents)]
+    return Program(
+        name=spec.name,
+        address=address,
+        nodes=tuple(parts),
+        n_steps=spec.agents.n_steps,
+        total_ticks=spec.agents.n_steps * spec.agents.updates,
+        ready_timeout_s=spec.ready_timeout_s,
+    )
+
+
+def _broker(spec: LaunchSpec, address: str) -> Node:
+    return Node(
+        name=nodes.BROKER,
+        kind=Kind.BROKER,
+        module=nodes.MODULES[Kind.BROKER],
+        arguments=nodes.broker_arguments(address),
+        restart=spec.broker.restart.policy(),
+        external=spec.broker.external,
+    )
+
+
+def _extra(spec: LaunchSpec, name: str) -> Node:
+    extra = spec.nodes[name]
+    return Node(
+        name=name,
+        kind=Kind.EXTRA,
+        module=extra.module,
+        arguments=tuple(extra.arguments),
+        restart=extra.restart.policy(),
+        gated=False,
+    )
+
+
+def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
+    wanted = spec.simulator
+    config: dict[str, Any] = {
+        "grid": wanted.grid,
+        "n_envs": wanted.n_envs,
+        "seed": seed_of(spec.seed, Role.SIMULATOR),
+        "options": wanted.options,
+        "scada": wanted.scada.settings() if wanted.scada else None,
+        "smoothing": wanted.smoothing,
+        "mode": wanted.mode,
+        "deadline_s": wanted.deadline_s,
+        "on_missing": wanted.on_missing,
+        "period_s": wanted.period_s,
+        "run_dir": str(folder.path),
+    }
+    return Node(
+        name=nodes.SIMULATOR,
+        kind=Kind.SIMULATOR,
+        module=nodes.MODULES[Kind.SIMULATOR],
+        arguments=nodes.node_arguments(nodes.SIMULATOR, address, folder.settings(nodes.SIMULATOR)),
+        restart=wanted.restart.policy(),
+        config=config,
+        external=wanted.external,
+    )
+
+
+def _critic(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> list[Node]:
+    learners = [name for name in agents if _learns(spec, name)]
+    if spec.critic.mode != "centralized" or not learners:
+        return []
+    config = {
+        "settings": _critic_settings(spec),
+        "agents": learners,
+        "n_steps": spec.agents.n_steps,
+        "updates": spec.agents.updates,
+        "models_dir": str(folder.models),
+        "tensorboard_dir": str(folder.tensorboard),
+        "checkpoint_every": spec.agents.checkpoint_every,
+        "load": spec.agents.load,
+        "run_dir": str(folder.path),
+    }
+    node = Node(
+        name=nodes.CRITIC,
+        kind=Kind.CRITIC,
+        module=nodes.MODULES[Kind.CRITIC],
+        arguments=nodes.node_arguments(nodes.CRITIC, address, folder.settings(nodes.CRITIC)),
+        restart=spec.critic.restart.policy(),
+        config=config,
+        external=spec.critic.external,
+        forked=True,
+    )
+    return [node]
+
+
+def _critic_settings(spec: LaunchSpec) -> dict[str, Any]:
+    settings = spec.critic.model_dump(exclude={"mode", "external", "restart"})
+    return {**settings, "seed": seed_of(spec.seed, Role.CRITIC)}
+
+
+def _learns(spec: LaunchSpec, name: str) -> bool:
+    own = spec.agents.overrides.get(name, AgentSpec())
+    return spec.agents.mode == "train" and (own.baseline or spec.agents.baseline) is None
+
+
+def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: str) -> Node:
+    every, own = spec.agents, spec.agents.overrides.get(name, AgentSpec())
+    hyperparameters = {
+        **every.hyperparameters.model_dump(exclude_none=True),
+        **own.hyperparameters.model_dump(exclude_none=True),
+    }
+    config = {
+        "mode": every.mode,
+        "algorithm": own.algorithm or every.algorithm,
+        "policy": own.policy or every.policy,
+        "hyperparameters": hyperparameters,
+        "n_steps": every.n_steps,
+        "updates": every.updates,
+        "seed": seed_of(spec.seed, Role.AGENT, index),
+        "baseline": own.baseline or every.baseline,
+        "load": own.load or _model_of(every.load, name),
+        "deterministic": every.deterministic,
+        "max_ticks": every.n_steps * every.updates,
+        "critic": {"mode": spec.critic.mode, **_critic_settings(spec)},
+        "checkpoint_every": every.checkpoint_every,
+        "run_dir": str(folder.path),
+    }
+    return Node(
+        name=name,
+        kind=Kind.AGENT,
+        module=nodes.MODULES[Kind.AGENT],
+        arguments=nodes.node_arguments(name, address, folder.settings(name)),
+        restart=(own.restart or every.restart).policy(),
+        config=config,
+        external=own.external,
+        forked=True,
+        finite=True,
+    )
+
+
+def _model_of(models: str | None, name: str) -> str | None:
+    return str(Path(models) / f"{name}.zip") if models else None

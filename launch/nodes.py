@@ -1,0 +1,76 @@
+"""The seam between the launcher and the packages: how each kind of node is started.
+
+Every node takes `--name NAME --broker ADDRESS --config FILE.json`, reports itself on
+`/nodes/<name>/status`, ends orderly on SIGINT and SIGTERM, and exits with 0 at a regular end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from broker import Node as BusNode
+from launch.errors import NodeFailedError
+from launch.program import Kind, Node
+
+MODULES = {
+    Kind.BROKER: "broker",
+    Kind.SIMULATOR: "simulator",
+    Kind.CRITIC: "agents.critic",
+    Kind.AGENT: "agents",
+}
+
+# What agents and critic import at any rate; the fork server imports it for all of them.
+PRELOADED = ("torch", "broker", "agents.node", "agents.learner", "agents.critic.node")
+
+SIMULATOR = "simulator"
+CRITIC = "critic"
+BROKER = "broker"
+SUPERVISOR = "supervisor"
+RESERVED = (BROKER, SIMULATOR, CRITIC, SUPERVISOR, "evaluator")
+
+
+def broker_arguments(address: str) -> tuple[str, ...]:
+    """Return the arguments of the broker."""
+    return ("--address", address)
+
+
+def node_arguments(name: str, address: str, settings: Path) -> tuple[str, ...]:
+    """Return the arguments of every other node."""
+    return ("--name", name, "--broker", address, "--config", str(settings))
+
+
+def run_here(node: Node, bus: BusNode) -> int:
+    """Run a node in this thread, on its own connection to the bus; returns its exit code.
+
+    Raises:
+        NodeFailedError: nodes of this kind run as processes only.
+    """
+    match node.kind:
+        case Kind.SIMULATOR:
+            return _run_simulator(node, bus)
+        case Kind.CRITIC:
+            from agents.critic.node import CriticNode
+
+            return CriticNode(bus, node.config).run()
+        case Kind.AGENT:
+            from agents.node import AgentNode
+            from agents.settings import AgentSettings
+
+            return AgentNode(bus, AgentSettings.from_dict(node.config)).run()
+    msg = f"{node.name}: cannot run as a thread; it is started by its module, {node.module}"
+    raise NodeFailedError(msg)
+
+
+def _run_simulator(node: Node, bus: BusNode) -> int:
+    import simulator
+    from simulator.node import SimulatorNode
+    from simulator.settings import SimulatorSettings
+
+    wanted = SimulatorSettings.from_dict(node.config)
+    world = simulator.make(
+        wanted.grid, wanted.n_envs, wanted.seed, wanted.scada, wanted.smoothing, **wanted.options
+    )
+    try:
+        return SimulatorNode(bus, world, wanted).run()
+    finally:
+        world.close()

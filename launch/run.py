@@ -1,0 +1,162 @@
+"""One run, from the launch file to the exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from launch.agent_names import agents_of
+from launch.arguments import parse_overrides
+from launch.assemble import assemble
+from launch.display import Display, make_display
+from launch.imports import put_first
+from launch.launch_file import list_arguments, read_launch_file
+from launch.program import Program
+from launch.run_folder import RunFolder, new_run_folder, point_latest
+from launch.spec import LaunchSpec
+from launch.validate import validate
+from launch.yaml_tree import Entry
+
+AfterTraining = Callable[[LaunchSpec, RunFolder, Display], int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, besides the launch file."""
+
+    file: Path
+    overrides: list[str]
+    run_dir: Path | None = None
+    broker: str | None = None
+    dry_run: bool = False
+    show_arguments: bool = False
+    threads: bool = False
+    verbose: bool = False
+
+
+def after_training(spec: LaunchSpec, folder: RunFolder, display: Display) -> int:
+    """Evaluate what was learned and write the report; the nodes have ended, the machine is free.
+
+    Returns:
+        the exit code of the run.
+    """
+    del spec, folder, display
+    return 0
+
+
+def run(options: Options, then: AfterTraining = after_training) -> int:
+    """Do what the command line says.
+
+    Returns:
+        0 at a regular end, 130 if Ctrl-C ended it.
+
+    Raises:
+        LaunchFileError: the launch file or what lies over it is wrong.
+        LaunchError: the run failed.
+    """
+    if options.show_arguments:
+        _show_arguments(options.file)
+        return 0
+    tree = read_launch_file(options.file, parse_overrides(options.overrides))
+    root = _join_broker(tree.root, options.broker)
+    spec = validate(root)
+    named = options.run_dir
+    folder = RunFolder(named.absolute()) if named else new_run_folder(Path("runs"), spec.name)
+    with _address(spec, threads=options.threads) as address:
+        if options.dry_run:
+            _print_program(assemble(spec, agents_of(root, spec), folder, address))
+            return 0
+        return _run(options, root, spec, folder, address, then)
+
+
+def _run(
+    options: Options, root: Entry, spec: LaunchSpec, folder: RunFolder, address: str, then: AfterTraining
+) -> int:
+    display = make_display()
+    display.say(f"{spec.name}: {spec.simulator.grid}, run folder {_short(folder.path)}")
+    put_first()
+    if not options.threads:
+        # The fork server's imports take longest: they begin before the grid is asked for its agents.
+        from launch import processes
+        from launch.nodes import PRELOADED
+
+        processes.set_environment(PRELOADED)
+        processes.start_fork_server()
+    program = assemble(spec, agents_of(root, spec), folder, address)
+    folder.create()
+    if options.run_dir is None:
+        point_latest(folder)
+    folder.write_config(spec.model_dump(mode="json", exclude_defaults=True), str(options.file))
+    for node in program.nodes:
+        folder.write_settings(node)
+    with display:
+        if options.threads:
+            from launch.threads import run_threads
+
+            code = run_threads(program)
+        else:
+            from launch.supervisor import Supervisor
+
+            code = Supervisor(program, folder, display, verbose=options.verbose).run()
+    if code != 0:
+        return code
+    return then(spec, folder, display)
+
+
+def _show_arguments(file: Path) -> None:
+    arguments = list_arguments(file)
+    sys.stdout.write(f"arguments of {file}:\n" if arguments else f"{file} declares no arguments\n")
+    for argument in arguments.values():
+        sys.stdout.write(f"  {argument.name}={argument.default!s:<12}  {argument.description}\n")
+
+
+def _join_broker(root: Entry, address: str | None) -> Entry:
+    """Lay `--broker ADDRESS` over the launch file."""
+    if address is None:
+        return root
+    where = "--broker"
+    broker = root.value.get("broker", Entry({}, where))
+    settings = {**broker.value, "address": Entry(address, where), "external": Entry(True, where)}
+    return Entry({**root.value, "broker": Entry(settings, where)}, root.where)
+
+
+@contextmanager
+def _address(spec: LaunchSpec, *, threads: bool) -> Iterator[str]:
+    """Yield the broker's address; without one in the launch file, a socket in a folder of its own."""
+    if threads:
+        yield f"memory://{spec.name}-{os.getpid()}"
+    elif spec.broker.address:
+        yield spec.broker.address
+    else:
+        # Socket paths may have 107 bytes at most: they cannot live in the run folder.
+        folder = Path(tempfile.mkdtemp(prefix="chorus-"))
+        try:
+            yield f"ipc://{folder}/broker"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _print_program(program: Program) -> None:
+    out = sys.stdout
+    out.write(f"{program.name}: {len(program.nodes)} nodes, {program.total_ticks} ticks; a dry run\n\n")
+    for node in program.nodes:
+        restart = node.restart
+        policy = f"restarts: {restart.max_restarts}" if restart.when == "on-failure" else "no restarts"
+        how = "external, waited for" if node.external else f"{'forked' if node.forked else 'fresh'}, {policy}"
+        out.write(f"{node.name} ({how})\n    {node.command()}\n")
+        if node.config:
+            text = yaml.safe_dump(dict(node.config), sort_keys=False, default_flow_style=None)
+            out.write("".join(f"        {line}\n" for line in text.splitlines()))
+
+
+def _short(path: Path) -> Path:
+    """Return a path as seen from the working directory, where it lies below that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

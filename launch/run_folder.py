@@ -1,0 +1,91 @@
+"""The folder that a run leaves behind: runs/<name>-<time>/.
+
+`config.yaml` is the launch file as it was in force, `nodes/` holds the settings of every node as the
+node read them, `logs/` a file per node, `models/`, `tb/` and `timing/` what the nodes save.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from launch.errors import LaunchError
+from launch.program import Node
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def models(self) -> Path:
+        """Return the folder of the saved policies."""
+        return self.path / "models"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Return the folder of TensorBoard's event files."""
+        return self.path / "tb"
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a node."""
+        return self.path / "logs" / f"{name}.log"
+
+    def settings(self, name: str) -> Path:
+        """Return the settings file of a node."""
+        return self.path / "nodes" / f"{name}.json"
+
+    def create(self) -> None:
+        """Make the folder with its parts.
+
+        Raises:
+            LaunchError: the folder exists already or cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True)
+            for part in ("logs", "nodes", "models", "tb"):
+                (self.path / part).mkdir()
+        except OSError as error:
+            msg = f"run folder {self.path}: cannot be made ({error.strerror}); choose another with --run-dir"
+            raise LaunchError(msg) from error
+
+    def write_config(self, config: Mapping[str, Any], source: str) -> None:
+        """Write the resolved launch file, so that the run can be repeated from it alone."""
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        header = f"# resolved from: {source}\n"
+        (self.path / "config.yaml").write_text(header + text, encoding="utf-8")
+
+    def write_settings(self, node: Node) -> None:
+        """Write a node's settings where the node is told to read them."""
+        self.settings(node.name).write_text(json.dumps(node.config, indent=2) + "\n", encoding="utf-8")
+
+
+def new_run_folder(runs: Path, name: str) -> RunFolder:
+    """Return a folder below `runs` with the run's name and the time, not made yet."""
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    path = runs / f"{name}-{stamp}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = runs / f"{name}-{stamp}-{count}"
+    return RunFolder(path.absolute())
+
+
+def point_latest(folder: RunFolder) -> None:
+    """Make `latest`, next to the folder, a link to it; a real file of that name stays."""
+    link = folder.path.with_name("latest")
+    if link.exists() and not link.is_symlink():
+        return
+    fresh = link.with_name(f".latest-{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.path.name)
+    fresh.replace(link)  # in one step: somebody may be looking
