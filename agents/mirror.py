@@ -25,25 +25,31 @@ class Mirror:
     addresses: tuple[int, ...]
     mlp: actor.Mlp
     lstm: actor.Lstm | None
+    head: actor.Head
 
     def is_current(self) -> bool:
         """Return whether torch's weights are still where they were."""
         return self.addresses == tuple(weight.data_ptr() for weight in self.weights)
 
 
-def view(hidden: nn.Sequential, output: nn.Module, lstm: nn.Module | None) -> Mirror | None:
+def view(
+    weights: tuple[nn.Parameter, ...],
+    hidden: nn.Sequential,
+    output: nn.Module,
+    lstm: nn.Module | None,
+    head: actor.Head,
+) -> Mirror | None:
     """Return the numpy view of an actor, or None if numpy has no counterpart of one of its parts.
 
     Args:
+        weights: All weights that are viewed.
         hidden: Linear layers, each followed by the same activation.
         output: The linear layer to the distribution's parameters.
         lstm: What comes before the hidden layers, if anything does.
+        head: The distribution over actions.
     """
     linear = [module for module in hidden if isinstance(module, nn.Linear)]
     kinds = {type(module) for module in hidden if not isinstance(module, nn.Linear)}
-    weights = tuple(
-        weight for part in (hidden, output, lstm) if part is not None for weight in part.parameters()
-    )
     plain = all(weight.device.type == "cpu" and weight.dtype == th.float32 for weight in weights)
     if not plain or not isinstance(output, nn.Linear) or len(kinds) > 1 or not kinds <= ACTIVATIONS.keys():
         return None
@@ -54,7 +60,7 @@ def view(hidden: nn.Sequential, output: nn.Module, lstm: nn.Module | None) -> Mi
             return None
     activation = ACTIVATIONS[kinds.pop()] if kinds else actor.tanh
     mlp = actor.Mlp(tuple(map(_layer, linear)), activation, _layer(output))
-    return Mirror(weights, tuple(weight.data_ptr() for weight in weights), mlp, layers)
+    return Mirror(weights, tuple(weight.data_ptr() for weight in weights), mlp, layers, head)
 
 
 def as_numpy(tensor: th.Tensor) -> np.ndarray:

@@ -102,9 +102,12 @@ class ActorOnly(BasePolicy):
     ) -> tuple[th.Tensor, th.Tensor]:
         if masks is not None:
             masks = np.asarray(masks, bool).reshape(parameters.shape[0], -1)
-        actions, log_probs = self._head().decide(parameters, None if deterministic else self.generator, masks)
+        view = self._mirror
+        head = self._head() if view is None else view.head
+        actions, log_probs = head.decide(parameters, None if deterministic else self.generator, masks)
         shape = (-1, *(self.action_space.shape or ()))
-        return self._to_torch(actions.reshape(shape)), self._to_torch(log_probs)
+        tensors = th.from_numpy(actions.reshape(shape)), th.from_numpy(log_probs)
+        return tensors if view is not None else (tensors[0].to(self.device), tensors[1].to(self.device))
 
     def _forward(
         self, obs: th.Tensor, deterministic: bool, masks: np.ndarray | None = None
@@ -139,16 +142,14 @@ class ActorOnly(BasePolicy):
         return self._mirror
 
     def _view(self) -> mirror.Mirror | None:
-        return mirror.view(self.mlp_extractor.policy_net, self.action_net, lstm=None)
+        weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
+        return mirror.view(weights, hidden, self.action_net, None, self._head())
 
     def _sees_plain_numbers(self) -> bool:
         space = self.observation_space
         image = self.normalize_images and is_image_space(space)
         plain = isinstance(space, spaces.Box) and not image
         return plain and type(self.pi_features_extractor) is FlattenExtractor
-
-    def _to_torch(self, array: np.ndarray) -> th.Tensor:
-        return th.from_numpy(array).to(self.device)
 
 
 class ActorPolicy(ActorOnly, ActorCriticPolicy):
@@ -255,7 +256,8 @@ class RecurrentActorPolicy(ActorOnly, RecurrentActorCriticPolicy):  # type: igno
         return *self._decide(parameters, deterministic), state
 
     def _view(self) -> mirror.Mirror | None:
-        return mirror.view(self.mlp_extractor.policy_net, self.action_net, self.lstm_actor)
+        weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
+        return mirror.view(weights, hidden, self.action_net, self.lstm_actor, self._head())
 
 
 def actor_layers(net_arch: NetArch) -> dict[str, list[int]]:
