@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from agents.critic import requests
@@ -25,11 +26,26 @@ CLOSED_ROUNDS = 2  # trained rounds that late questions are still answered from
 
 
 class CentralizedCritic:
-    """One value network on the global state, for all agents of one grid."""
+    """One value network on the global state, for all agents of one grid.
 
-    def __init__(self, description: GridDescription, settings: CriticSettings) -> None:
+    Args:
+        description: the grid.
+        settings: the network and its training.
+        learners: the agents that will ask; None: all.
+
+    Raises:
+        RolloutError: if a learner is no agent of the grid.
+    """
+
+    def __init__(
+        self, description: GridDescription, settings: CriticSettings, learners: Sequence[str] | None = None
+    ) -> None:
         self.settings = settings
         self.agents = description.agents
+        self.learners = frozenset(self.agents if learners is None else learners)
+        if not self.learners <= set(self.agents):
+            msg = f"critic: learners {sorted(self.learners)} are not all agents of the grid: {self.agents}"
+            raise RolloutError(msg)
         self.n_envs = description.n_envs
         self.signals = reward_signals(settings, self.agents, json.loads(description.neighbours or "{}"))
         n_inputs = description.state_dim + description.in_flight_dim
@@ -85,12 +101,19 @@ class CentralizedCritic:
             self._start_epoch(state.epoch)
         self.store.add(state)
 
-    def missing_to_catch_up(self, request: AdvantageRequest) -> list[int]:
-        """Return the ticks without which the round before `request` cannot be trained on."""
-        if self.open is None or requests.end(request) <= self.open.end:
+    def overdue(self, request: AdvantageRequest) -> bool:
+        """Return whether the open round must be trained on before `request` is answered."""
+        self._agent(request)
+        return self.open is not None and requests.end(request) > self.open.end
+
+    def missing_to_train(self) -> list[int]:
+        """Return the ticks without which the open round cannot be trained on; some only after a restart."""
+        if self.open is None:
             return []
         start = self.open.training_start(self.trained_until)
-        return [] if start in self.open.valuations else self.store.missing(start, self.open.end)
+        if start >= self.open.end or start in self.open.valuations:
+            return []
+        return self.store.missing(start, self.open.end)
 
     def missing(self, request: AdvantageRequest) -> list[int]:
         """Return the ticks without which `request` cannot be answered."""
@@ -109,7 +132,7 @@ class CentralizedCritic:
         """
         agent = self._agent(request)
         end = requests.end(request)
-        if self.open is not None and end > self.open.end:
+        if self.overdue(request):
             self.train()
         round_ = self._find(end) or Round(end)
         valuation = round_.valuations.get(request.first_tick)
@@ -129,8 +152,8 @@ class CentralizedCritic:
 
     @property
     def due(self) -> bool:
-        """Return whether all agents have been answered, so that the open round can be trained on."""
-        return self.open is not None and len(self.open.asked) == len(self.agents)
+        """Return whether all learners have been answered, so that the open round can be trained on."""
+        return self.open is not None and self.learners <= {self.agents[i] for i in self.open.asked}
 
     def train(self) -> UpdateReport | None:
         """Train on the open round, once, and close it; None if nothing is left to train on.
@@ -138,13 +161,14 @@ class CentralizedCritic:
         Steps that an earlier round was trained on are left out, so that an agent whose rollouts are out
         of step with the others' does not make them count twice.
         """
+        missing = self.missing_to_train()
         round_, self.open = self.open, None
         if round_ is None:
             return None
         start = round_.training_start(self.trained_until)
         self.trained_until = round_.end
         self._closed.append(round_)
-        if self.store.missing(start, round_.end) and start not in round_.valuations:
+        if missing:
             self.skipped_rounds += 1
             return None
         report = self._update(round_, start) if start < round_.end else None
@@ -180,12 +204,37 @@ class CentralizedCritic:
             "trainer": self.trainer.state_dict(),
         }
 
+    def journal(self) -> object:
+        """Return what a checkpoint must hold of the open round; equal as long as none needs to be written."""
+        if self.open is None or not self.open.asked:
+            return None
+        start = self.open.training_start(self.trained_until)
+        return self.open.end, start, self.open.discounts(self.signals.head_of)
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state_dict` gave; of another epoch, only what was learned.
+        """Go on where `state_dict` was called; of another epoch, take only what was learned.
 
         Raises:
             CheckpointError: if it belongs to another grid or other settings.
         """
+        self._check(state)
+        self.trainer.load_state_dict(state["trainer"])
+        if state["epoch"] == self.store.epoch:
+            self.trained_until = state["trained_until"]
+            self.open = Round.from_state_dict(state["open"]) if state["open"] is not None else None
+            self._resumed = True
+
+    def load_learned(self, state: dict[str, Any]) -> None:
+        """Start from what another run learned, with this run's step size.
+
+        Raises:
+            CheckpointError: if it belongs to another grid or other settings.
+        """
+        self._check(state)
+        self.trainer.load_state_dict(state["trainer"])
+        self.trainer.learning_rate = self.settings.learning_rate
+
+    def _check(self, state: dict[str, Any]) -> None:
         got = (state["agents"], state["inputs"], state["heads"])
         expected = (list(self.agents), self.trainer.n_inputs, self.trainer.n_heads)
         if got != expected:
@@ -194,8 +243,3 @@ class CentralizedCritic:
                 f"grid and these settings; start with an empty models folder"
             )
             raise CheckpointError(msg)
-        self.trainer.load_state_dict(state["trainer"])
-        if state["epoch"] == self.store.epoch:
-            self.trained_until = state["trained_until"]
-            self.open = Round.from_state_dict(state["open"]) if state["open"] is not None else None
-            self._resumed = True

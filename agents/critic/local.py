@@ -27,7 +27,7 @@ class LocalCritic:
             RolloutError: if the critic has not observed these steps.
             DigestError: if the rewards or dones are not those observed.
         """
-        newest = self.critic.store.newest()
+        newest = self.critic.store.newest
         if newest is None:
             msg = f"critic: agent {self.agent} asks for advantages, but no grid state was observed"
             raise RolloutError(msg)

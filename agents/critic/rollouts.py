@@ -40,39 +40,38 @@ class Rollout:
 
 
 class StateStore:
-    """The newest epoch's grid states, at most `capacity` of them."""
+    """The grid states of the newest epoch's newest `capacity` ticks."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.epoch = -1
+        self.newest: int | None = None  # tick
         self._states: dict[int, GridState] = {}
 
     def __len__(self) -> int:
         return len(self._states)
 
     def add(self, state: GridState) -> bool:
-        """Keep `state`; return False if it is of an earlier epoch or known already.
+        """Keep `state`; return False if it is of an earlier epoch, too old, or known already.
 
         A newer epoch drops all that belongs to the old one.
         """
         if state.epoch > self.epoch:
             self.start_epoch(state.epoch)
-        if state.epoch < self.epoch or state.tick in self._states:
+        newest = state.tick if self.newest is None else max(self.newest, state.tick)
+        if state.epoch < self.epoch or state.tick in self._states or state.tick <= newest - self.capacity:
             return False
         _check(state)
         self._states[state.tick] = state
-        while len(self._states) > self.capacity:
-            del self._states[min(self._states)]
+        self.newest = newest
+        if len(self._states) > self.capacity:
+            self.drop_before(newest - self.capacity + 1)
         return True
 
     def start_epoch(self, epoch: int) -> None:
         """Forget all states and await those of `epoch`."""
         self._states.clear()
-        self.epoch = epoch
-
-    def newest(self) -> int | None:
-        """Return the newest tick held."""
-        return max(self._states, default=None)
+        self.epoch, self.newest = epoch, None
 
     def gaps(self) -> list[int]:
         """Return the ticks that are missing between the oldest and the newest held."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -61,12 +61,45 @@ class CriticSettings:
         Raises:
             CriticSettingsError: for an unknown name or a value out of range.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            msg = f"critic settings: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-            raise CriticSettingsError(msg)
+        _refuse_unknown(cls, values)
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class CriticNodeSettings:
+    """What the critic node serves, and where it keeps what it learns."""
+
+    settings: CriticSettings = field(default_factory=CriticSettings)
+    agents: tuple[str, ...] | None = None  # those that learn; None: all of the grid
+    n_steps: int = 128  # of the agents' rollouts; only to refuse a history that is too short for them
+    updates: int | None = None  # rollouts until the run is over, for progress reports
+    models_dir: str | None = None  # critic.pt is kept here
+    tensorboard_dir: str | None = None
+    load: str | None = None  # a models folder of an earlier run to start from
+    run_dir: str | None = None  # timing/ is written below it
+
+    def __post_init__(self) -> None:
+        needed = self.n_steps + 1
+        kept = self.settings.history_ticks
+        _require(kept >= needed, "history_ticks", kept, f"at least n_steps + 1 = {needed}")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> CriticNodeSettings:
+        """Return settings from a mapping, e.g. a node's JSON file.
+
+        Raises:
+            CriticSettingsError: for an unknown name or a value out of range.
+        """
+        _refuse_unknown(cls, values)
+        agents = values.get("agents")
+        critic = CriticSettings.from_mapping(values.get("settings", {}))
+        return cls(**{**values, "settings": critic, "agents": None if agents is None else tuple(agents)})
+
+
+def _refuse_unknown(kind: type[CriticSettings | CriticNodeSettings], values: Mapping[str, Any]) -> None:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    _require(not unknown, "settings", unknown, f"names out of {', '.join(sorted(known))}")
 
 
 def _require(condition: bool, name: str, got: object, expected: str) -> None:

@@ -35,6 +35,7 @@ class ValueTrainer:
         self.n_heads = n_heads
         self.settings = settings
         self.version = 0
+        self.samples = 0  # states trained on, once each
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.network = ValueNetwork(n_inputs, n_heads, settings, self.generator)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
@@ -73,6 +74,7 @@ class ValueTrainer:
         self._move_statistics(x, y)
         losses, norms = self._train(x, self.network.head.normalize(y))
         self.version += 1
+        self.samples += len(x)
         return UpdateReport(self.version, len(x), float(np.mean(losses)), explained, float(np.mean(norms)))
 
     def _move_statistics(self, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -115,6 +117,7 @@ class ValueTrainer:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "version": self.version,
+            "samples": self.samples,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -122,7 +125,7 @@ class ValueTrainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.version = int(state["version"])
+        self.version, self.samples = int(state["version"]), int(state["samples"])
 
 
 def _explained_variance(values: torch.Tensor, targets: torch.Tensor) -> float:

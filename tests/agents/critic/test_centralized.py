@@ -301,7 +301,8 @@ def test_a_restarted_critic_says_what_it_must_catch_up_with(world):
     restarted.load_state_dict(killed.state_dict())
     later = world.request("north", T, T)
 
-    assert restarted.missing_to_catch_up(later) == list(range(T + 1))
+    assert restarted.overdue(later)
+    assert restarted.missing_to_train() == list(range(T + 1))
     for state in world.states[T:]:  # the history does not reach back
         restarted.observe(state)
     assert restarted.answer(later).critic_version == 0

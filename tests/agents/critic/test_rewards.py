@@ -67,7 +67,7 @@ def test_agents_with_equal_surroundings_share_a_head():
         ({"hidden": ()}, "hidden"),
         ({"minibatch_size": 0}, "minibatch_size is 0, expected at least 1"),
         ({"popart_decay": 1.0}, "popart_decay"),
-        ({"lr": 0.1}, "unknown lr; known are .*learning_rate"),
+        ({"lr": 0.1}, r"\['lr'\], expected names out of .*learning_rate"),
     ],
 )
 def test_wrong_settings_are_named(wrong, words):
