@@ -42,7 +42,7 @@ def system(
     inertia_factor: float = 1.0,
     governor_share: float = 0.6,
     flow: str = "linear",
-    integration_step_s: float = 0.02,
+    integration_step_s: float = 0.01,
     case: Case | None = None,
 ) -> System:
     """Make the constants of the physics.
@@ -137,7 +137,7 @@ def tiled(n_tiles: int, tie_x_pu: float = 0.02, tie_buses: tuple[int, int] = (1,
     one = load()
     n, k = len(one.bus_number), np.arange(n_tiles)
     first, last = (int(np.flatnonzero(one.bus_number == bus)[0]) for bus in tie_buses)
-    ties = 0 if n_tiles == 1 else 1 if n_tiles == 2 else n_tiles  # noqa: PLR2004 (two copies have one tie)
+    ties = 0 if n_tiles == 1 else 1 if n_tiles == 2 else n_tiles
     tie_from, tie_to = last + n * k[:ties], first + n * ((k[:ties] + 1) % n_tiles)
 
     def shifted(index: Index) -> Index:
@@ -180,7 +180,7 @@ def _sine_angles(reduced: Float, drive0: Float, start: Float) -> Float:
             break
         delta += np.linalg.lstsq(sine_jacobian(reduced, delta), mismatch, rcond=None)[0]
     spread = np.abs(delta[:, None] - delta[None, :])[reduced < 0]
-    if np.abs(drive0 - sine_power(reduced, delta)).max() > 1e-8 or (spread > np.pi / 2).any():  # noqa: PLR2004
+    if np.abs(drive0 - sine_power(reduced, delta)).max() > 1e-8 or (spread > np.pi / 2).any():
         msg = (
             "case: the schedule has no angles below 90° with the sine flow; lower the transfers between "
             "machines, or use flow='linear'"
@@ -195,7 +195,7 @@ def _check(demand_mw: float, inertia: float, share: float, flow: str, step_s: fl
         ("inertia_factor", inertia, 0 < inertia < np.inf, "a number > 0"),
         ("governor_share", share, 0 <= share <= 1, "a number in [0, 1]"),
         ("flow", flow, flow in tuple(Flow), "'linear' or 'sine'"),
-        ("integration_step_s", step_s, 0 < step_s <= 0.02, "a time in (0, 0.02] s"),  # noqa: PLR2004
+        ("integration_step_s", step_s, 0 < step_s <= 0.02, "a time in (0, 0.02] s"),
     )
     for name, got, ok, expected in rules:
         if not ok:

@@ -178,7 +178,7 @@ class Disturbances:
 def ramp_path(rng: np.random.Generator, options: Options, n_ticks: int, dt_s: float) -> Float:
     """Return (n_ticks,): the fleet's ramp in MW from its mean, smooth half-cosine steps one after another.
 
-    Events come as a Poisson process; an event that would lead beyond ±300 MW goes the other way.
+    Events come as a Poisson process; what of an event would lead beyond ±300 MW is cut off.
     """
     time, path = np.arange(n_ticks) * dt_s, np.zeros(n_ticks)
     if options.ramps_per_hour == 0.0:
@@ -186,9 +186,8 @@ def ramp_path(rng: np.random.Generator, options: Options, n_ticks: int, dt_s: fl
     mean_gap_s = 3600.0 / options.ramps_per_hour
     start, total = rng.exponential(mean_gap_s), 0.0
     while start < time[-1]:
-        size = rng.uniform(*options.ramp_mw) * rng.choice((-1.0, 1.0))
-        if abs(total + size) > FLEET_LIMIT_MW:
-            size = -size
+        wanted = total + rng.uniform(*options.ramp_mw) * rng.choice((-1.0, 1.0))
+        size = float(np.clip(wanted, -FLEET_LIMIT_MW, FLEET_LIMIT_MW)) - total
         progress = np.clip((time - start) / rng.uniform(*options.ramp_s), 0.0, 1.0)
         path += size * 0.5 * (1.0 - np.cos(np.pi * progress))
         total += size

@@ -118,9 +118,7 @@ def _accelerating(system: System, branch_out: Index, p_bus_mw: Float, p_machine_
     return power
 
 
-def _linear(
-    system: System, state: State, power: Float, dt_s: float, n_instants: int
-) -> tuple[State, Float]:
+def _linear(system: System, state: State, power: Float, dt_s: float, n_instants: int) -> tuple[State, Float]:
     m = system.n_machine
     x = np.concatenate([state.delta, state.omega, state.governor, power], axis=1)
     intact = propagator(system, -1, dt_s, n_instants)
@@ -132,21 +130,19 @@ def _linear(
     return fresh, path.reshape(len(x), n_instants, m)
 
 
-def _sine(
-    system: System, state: State, power: Float, dt_s: float, n_instants: int
-) -> tuple[State, Float]:
+def _sine(system: System, state: State, power: Float, dt_s: float, n_instants: int) -> tuple[State, Float]:
     every = ceil(dt_s / n_instants / system.integration_step_s - 1e-9)
-    n_steps = every * n_instants
+    machines = (
+        system.inertia_s, system.damping, system.governed, system.governor_gain, system.governor_time_s,
+    )  # fmt: skip
     delta, omega, governor = state.delta.copy(), state.omega.copy(), state.governor.copy()
     path = np.empty((len(delta), n_instants, system.n_machine))
     for without in np.unique(state.branch_out):
         rows = np.flatnonzero(state.branch_out == without)
-        part = (delta[rows], omega[rows], governor[rows])
-        part_path = path[rows]
+        part, part_path = (delta[rows], omega[rows], governor[rows]), path[rows]
         sine_swing(
-            *part, power[rows], topology(system, int(without)).reduced, system.delta0, system.inertia_s,
-            system.damping, system.governed, system.governor_gain, system.governor_time_s,
-            2.0 * np.pi * system.nominal_hz, dt_s / n_steps, n_steps, every, part_path,
+            *part, power[rows], topology(system, int(without)).reduced, system.delta0, machines,
+            2.0 * np.pi * system.nominal_hz, dt_s / (every * n_instants), every, part_path,
         )  # fmt: skip
         delta[rows], omega[rows], governor[rows] = part
         path[rows] = part_path

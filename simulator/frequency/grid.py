@@ -16,7 +16,7 @@ from simulator.frequency.disturbances import Disturbances
 from simulator.frequency.grouping import groups, merged_neighbours
 from simulator.frequency.options import Options
 from simulator.frequency.render import Recorder, picture
-from simulator.frequency.types import Case, Float
+from simulator.frequency.types import Case, Float, State
 
 DT_S = 2.0
 METRICS = (
@@ -149,9 +149,7 @@ class FrequencyGrid:
         p_bus -= around.load_mw - system.load_mw
         p_bus[:, self.fleet.renewable_bus] += around.renewable_mw - around.renewable_mean_mw
         p_machine -= around.machine_lost_mw
-        state = dynamics.State(
-            self._state.delta, self._state.omega, self._state.governor, around.branch_out.copy()
-        )
+        state = State(self._state.delta, self._state.omega, self._state.governor, around.branch_out.copy())
         self._state, path = dynamics.advance(system, state, p_bus, DT_S, p_machine, reward.N_INSTANTS)
         return path
 

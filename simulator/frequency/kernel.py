@@ -41,24 +41,33 @@ def sine_jacobian(reduced, delta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def sine_swing(
-    delta, omega, governor, power,  # state of the copies, (n, m) (n, m) (n, g), and accelerating power (n, m) pu
-    reduced, delta0, inertia_s, damping, governed, gain, governor_time_s, rad_per_s,
-    h, n_steps, every, path,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Advance copies in place by `n_steps` of `h` seconds; every `every` steps the speeds go to `path`.
+def sine_swing(delta, omega, governor, power, reduced, delta0, machines, rad_per_s, h, every, path):  # type: ignore[no-untyped-def]
+    """Advance copies in place in steps of h seconds; every `every` steps the speeds go to `path`.
 
     2H_i dω_i/dt = power_i + governor_i − P_i(δ) − D_i ω_i;  dδ_i/dt = rad_per_s ω_i;
-    T dgovernor_i/dt = −gain_i ω_i − governor_i.  `power` is what remains after the schedule:
-    drive0 + u, so that P_i(δ0) balances it where there is no disturbance.
+    T dgovernor_i/dt = −gain_i ω_i − governor_i.
+
+    Args:
+        delta: (n, m) rad from delta0.
+        omega: (n, m) pu.
+        governor: (n, g) pu.
+        power: (n, m) pu, what accelerates the machines before the flow is taken off.
+        reduced: (m, m) pu.
+        delta0: (m,) rad.
+        machines: H (m,) s, D (m,) pu, governed (g,) index, gain (g,) pu, T s.
+        rad_per_s: electrical angular speed of 1 pu.
+        h: s.
+        every: steps between instants.
+        path: (n, n_instants, m) output; it fixes how far to go.
     """
+    inertia_s, damping, governed, gain, governor_time_s = machines
     n, m = delta.shape
     decay = np.exp(-0.5 * h / governor_time_s)
     push = np.empty(m)
     for e in range(n):
         angle = delta0 + delta[e]
         push[:] = power[e] - sine_power(reduced, angle)
-        for step in range(n_steps):
+        for step in range(every * path.shape[1]):
             _governor_half(governor[e], omega[e], governed, gain, decay)
             _kick(omega[e], push, governor[e], governed, damping, inertia_s, 0.5 * h, False)
             for i in range(m):

@@ -30,9 +30,7 @@ def bus_laplacian(case: Case, branch_b: Float, without: int = -1) -> Float:
     return laplacian
 
 
-def reduce(
-    case: Case, branch_b: Float, machine_b: Float, without: int = -1
-) -> tuple[Float, Float]:
+def reduce(case: Case, branch_b: Float, machine_b: Float, without: int = -1) -> tuple[Float, Float]:
     """Eliminate the buses.
 
     With internal nodes G behind 1/x'd and buses B, L_GG − L_GB L_BB⁻¹ L_BG is what the machines see of

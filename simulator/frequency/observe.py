@@ -65,7 +65,9 @@ def view(system: System, fleet: Fleet, options: Options) -> View:
     named += [(f"load_change_{number[b]}", "20 MW") for b in loads]
     named += TIME_FEATURES
     if options.soc_in_state:
-        named += [(f"soc_{name}", "1") for name, yes in zip(fleet.names, fleet.is_battery, strict=True) if yes]
+        named += [
+            (f"soc_{name}", "1") for name, yes in zip(fleet.names, fleet.is_battery, strict=True) if yes
+        ]
     names, units = zip(*named, strict=True)
     return View(near, loads, names, units)
 
@@ -129,4 +131,6 @@ def neighbours(system: System, fleet: Fleet, n_nearest: int = 2) -> dict[str, tu
         i, j = np.unravel_index(np.argmin(across), gap.shape)
         linked[i, j] = inside[j] = True
     linked |= linked.T
-    return {name: tuple(fleet.names[j] for j in np.flatnonzero(linked[i])) for i, name in enumerate(fleet.names)}
+    return {
+        name: tuple(fleet.names[j] for j in np.flatnonzero(linked[i])) for i, name in enumerate(fleet.names)
+    }

@@ -24,7 +24,7 @@ class Options:
     inertia_factor: float = 1.0  # multiplies every machine's inertia
     governor_share: float = 0.6  # share of the governed machines' droop in service
     flow: str = "linear"  # or "sine"
-    integration_step_s: float = 0.02  # of the sine flow
+    integration_step_s: float = 0.01  # of the sine flow
     case: str = ""  # folder with bus.csv, branch.csv, machine.csv, sites.csv; empty: the 68-bus case
     # who acts
     partition: str = ""  # path of a partition of kind "agent"; empty: one agent per unit
@@ -123,5 +123,5 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
     _require(isinstance(value, list | tuple), name, value, "a list")
     kind = get_args(hint)[0]
     if hint == Pair:
-        _require(len(value) == 2, name, value, "two numbers [least, most]")  # noqa: PLR2004
+        _require(len(value) == 2, name, value, "two numbers [least, most]")
     return tuple(_typed(name, item, kind) for item in value)

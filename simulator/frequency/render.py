@@ -1,4 +1,4 @@
-"""A picture of an episode: all bus frequencies, outputs by kind, load and renewables, contingencies, reward."""
+"""A picture of an episode: bus frequencies, outputs by kind, load, renewables, contingencies, reward."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def _frequencies(axes: Axes, time: Float, bus_hz: Float, system: System) -> None
         axes.axhline(system.nominal_hz + edge, color="tab:red", linewidth=0.8)
     axes.axhspan(system.nominal_hz - GOOD_HZ, system.nominal_hz + GOOD_HZ, color="tab:green", alpha=0.08)
     axes.set_ylabel("bus frequencies (Hz)")
-    axes.set_title(f"{system.n_bus} buses; shaded: ±{GOOD_HZ} Hz; grey: contingency in force", fontsize="medium")
+    axes.set_title(
+        f"{system.n_bus} buses; shaded: ±{GOOD_HZ} Hz; grey: contingency in force", fontsize="medium"
+    )
 
 
 def _mark_contingencies(axes: Axes, time: Float, active: Float, dt_s: float) -> None:

@@ -1,4 +1,4 @@
-"""What a frequency grid is made of: Case (tables), System (constants), Fleet (sites), State (what evolves)."""
+"""What a frequency grid is made of: Case (tables), System (constants), Fleet (sites) and State."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 Index = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
@@ -69,7 +69,9 @@ class System:
     governor_time_s: float
     delta0: Float  # (n_machine,) rotor angles of the schedule, rad
     integration_step_s: float  # of the sine flow
-    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # topologies and propagators, made on demand
+    cache: dict[Any, Any] = field(
+        default_factory=dict, repr=False
+    )  # topologies and propagators, made on demand
 
     @property
     def n_bus(self) -> int:

@@ -34,7 +34,9 @@ def move(fleet: Fleet, units: UnitState, action: Float, dt_s: float, battery_mwh
         dt_s: length of the tick, s.
         battery_mwh: energy of each battery; an empty one gives nothing.
     """
-    most = np.where(fleet.is_battery, np.minimum(fleet.p_max, units.soc * battery_mwh * 3600.0 / dt_s), fleet.p_max)
+    most = np.where(
+        fleet.is_battery, np.minimum(fleet.p_max, units.soc * battery_mwh * 3600.0 / dt_s), fleet.p_max
+    )
     wanted = units.output_mw + action * fleet.ramp * (dt_s / 60.0)
     output = np.clip(wanted, fleet.p_min, most)
     drawn = np.where(fleet.is_battery, output * dt_s / 3600.0 / battery_mwh, 0.0)
@@ -46,6 +48,7 @@ def injections(fleet: Fleet, units: UnitState, n_bus: int, n_machine: int) -> tu
     change = units.output_mw - fleet.p_start
     at_bus, at_machine = np.zeros((len(change), n_bus)), np.zeros((len(change), n_machine))
     plant = fleet.machine >= 0
-    np.add.at(at_bus, (slice(None), fleet.bus[~plant]), change[:, ~plant])
+    for unit in np.flatnonzero(~plant):  # one by one: two units may share a bus
+        at_bus[:, fleet.bus[unit]] += change[:, unit]
     at_machine[:, fleet.machine[plant]] = change[:, plant]
     return at_bus, at_machine
