@@ -47,6 +47,7 @@ class Learner:
         self._models = None if self._run_dir is None else self._run_dir / "models"
         critic = critic_of(seat, settings)
         see = critic.see if isinstance(critic, OwnCritic) else None
+        self._started = False
         self._env = BusVecEnv(seat, critic, see, rollout_length=settings.n_steps)
         self._model = self._restored() or self._fresh()
         self._env.stand_in = SavedPolicy(self._model, deterministic=False)
@@ -80,7 +81,8 @@ class Learner:
 
     def rollout_starts(self) -> None:
         """Book the time spent learning, report progress, and keep a checkpoint every few updates."""
-        self._env.watch.lap("learning")
+        self._env.watch.lap("learning" if self._started else "starting")
+        self._started = True
         self.report()
         if self.updates_done and self.updates_done % self._settings.checkpoint_every == 0:
             self.save()

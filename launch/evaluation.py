@@ -62,6 +62,10 @@ def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
         LaunchError: the folder is no run, or has no saved policies.
     """
     settings = _read(run_dir / "nodes" / "evaluator.json")
+    if settings["learners"]:
+        from launch.manifest import bind_models
+
+        bind_models(run_dir, settings["learners"])
     results: list[Episode] = []
     for name in _policy_names(settings):
         world = _world(run_dir, settings)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from launch.after import after_training
 from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.assemble import assemble
@@ -25,7 +26,7 @@ from launch.spec import LaunchSpec
 from launch.validate import validate
 from launch.yaml_tree import Entry
 
-AfterTraining = Callable[[LaunchSpec, RunFolder, Display], int]
+AfterTraining = Callable[[LaunchSpec, tuple[str, ...], RunFolder, Display], int]
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,6 @@ class Options:
     show_arguments: bool = False
     threads: bool = False
     verbose: bool = False
-
-
-def after_training(spec: LaunchSpec, folder: RunFolder, display: Display) -> int:
-    """Evaluate what was learned and write the report; the nodes have ended, the machine is free.
-
-    Returns:
-        the exit code of the run.
-    """
-    del spec, folder, display
-    return 0
 
 
 def run(options: Options, then: AfterTraining = after_training) -> int:
@@ -90,7 +81,8 @@ def _run(
 
         processes.set_environment(PRELOADED)
         processes.start_fork_server()
-    program = assemble(spec, agents_of(root, spec), folder, address)
+    agents = agents_of(root, spec)
+    program = assemble(spec, agents, folder, address)
     folder.create()
     if options.run_dir is None:
         point_latest(folder)
@@ -108,7 +100,7 @@ def _run(
             code = Supervisor(program, folder, display, verbose=options.verbose).run()
     if code != 0:
         return code
-    return then(spec, folder, display)
+    return then(spec, agents, folder, display)
 
 
 def _show_arguments(file: Path) -> None:
