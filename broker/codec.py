@@ -4,35 +4,30 @@ The header is a MessagePack array of `type, schema hash, sender, incarnation, se
 {scalar: value}, [[array, dtype, shape, bytes or nil], ...]`. Arrays of more than 4 KiB follow as raw frames
 (nil in the header); smaller ones ride in the header, because each further frame costs more than copying
 them. All arrive as read-only views. Text that is too long for a header travels as an array of dtype
-`utf8`. Nothing that a peer sends can do more here than raise a `FrameError`.
+`utf8`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import msgpack
 import numpy as np
 
-from broker.errors import FrameError, MessageError
+from broker import strict
+from broker.errors import MessageError
 from broker.messages import Array
 from broker.schema import BY_NAME, Schema, schema_of
+from broker.strict import DTYPES, ENVELOPE, MAX_FRAME, MAX_HEADER, TEXT, Frames
 from broker.topics import to_wire
 
-MAX_HEADER = 64 * 1024  # bytes
-MAX_FRAME = 64 * 1024 * 1024  # bytes
 _INLINE = 4 * 1024  # bytes; larger arrays are frames of their own
 _LONG_TEXT = 1024  # characters; longer strings leave a header that is too long
-_TEXT = "utf8"
-_DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|b1", "|u1")}
 _PACKER = msgpack.Packer(autoreset=True)
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _Described = tuple[str, str, tuple[int, ...], bytes | None]
-_ENVELOPE = (str, str, str, int, int, int, float, dict, tuple)
 
-Frames = Sequence[bytes]
 Message = TypeVar("Message")
 
 
@@ -118,18 +113,60 @@ def decode(frames: Frames, expected: type[Any] | None = None) -> Received[Any]:
     Raises:
         FrameError: if the frames are not exactly one valid message.
     """
-    topic, envelope = _envelope(frames)
-    type_name, schema_hash, sender, incarnation, seq, wall_ns, time_s, scalars, described = envelope
-    where = (topic, sender)
-    schema = _schema(where, type_name, schema_hash, expected)
-    names, arrays = _arrays(where, schema, described, frames)
-    if tuple(scalars) != schema.scalars or names not in schema.array_sets:
-        scalars = _with_long_text(where, schema, scalars, arrays)
-        _check_names(where, schema, scalars, names, arrays)
-    if tuple(map(type, scalars.values())) != schema.scalar_types or schema.items:
-        _check_scalars(where, schema, scalars)
-    message = _made(where, schema, scalars, arrays)
+    try:
+        envelope = msgpack.unpackb(frames[1], use_list=False)
+        type_name, schema_hash, sender, incarnation, seq, wall_ns, time_s, scalars, described = envelope
+        schema = BY_NAME[type_name]
+        plain = (
+            schema.hash == schema_hash
+            and (expected is None or schema.cls is expected)
+            and tuple(map(type, envelope)) == ENVELOPE
+            and len(frames[1]) <= MAX_HEADER
+            and frames[0][-1:] == b"\0"
+            and tuple(scalars) == schema.scalars
+            and tuple(map(type, scalars.values())) == schema.scalar_types
+            and not schema.items
+        )
+        message = _filled(schema, scalars, described, frames) if plain else None
+        topic = frames[0][:-1].decode()
+    except (MessageError, TypeError, ValueError, LookupError, OverflowError, RecursionError):
+        message = None
+    if message is None:
+        message, topic, envelope = strict.decode(frames, expected)
+        type_name, _, sender, incarnation, seq, wall_ns, time_s, *_ = envelope
     return Received(message, Header(topic, type_name, sender, incarnation, seq, wall_ns, time_s))
+
+
+def _filled(schema: Schema, scalars: dict[str, Any], described: tuple[Any, ...], frames: Frames) -> Any:
+    """Return the message, or None if it needs a closer look.
+
+    All its fields are at hand, so the slower `__init__` of a frozen dataclass has no part in it.
+    """
+    message = object.__new__(schema.cls)
+    fields = message.__dict__
+    fields.update(schema.absent)
+    fields.update(scalars)
+    following = 2  # the next frame that belongs to an array
+    names = []
+    for name, dtype, shape, raw in described:
+        if raw is None:
+            raw = frames[following]  # the bytes of this array, wherever they are
+            following += 1
+        array: Array = np.ndarray(shape, DTYPES[dtype], raw)
+        if (
+            array.nbytes != len(raw)
+            or len(raw) > MAX_FRAME
+            or type(shape) is not tuple
+            or (dtype == "|b1" and raw.strip(b"\0\1"))
+        ):
+            return None
+        fields[name] = array
+        names.append(name)
+    if tuple(names) not in schema.array_sets or following != len(frames):
+        return None
+    if schema.validates:
+        message.__post_init__()
+    return message
 
 
 def refuse_type(topic: str, got: type[Any], expected: type[Any]) -> NoReturn:
@@ -174,7 +211,7 @@ def _coerced(schema: Schema, scalars: dict[str, Any]) -> dict[str, Any]:
 
 def _not_an_array(schema: Schema, name: str, got: Any) -> MessageError:
     kind = got.dtype.str if isinstance(got, np.ndarray) else type(got).__name__
-    return MessageError(f"{schema.name}.{name}: got {kind}, expected a numpy array of {', '.join(_DTYPES)}")
+    return MessageError(f"{schema.name}.{name}: got {kind}, expected a numpy array of {', '.join(DTYPES)}")
 
 
 def _without_long_text(
@@ -184,7 +221,7 @@ def _without_long_text(
     for name, value in scalars.items():
         if type(value) is str and len(value) > _LONG_TEXT:
             frame = value.encode()
-            described.append((name, _TEXT, (len(frame),), None))
+            described.append((name, TEXT, (len(frame),), None))
             frames.append(frame)
             del short[name]
     return short
@@ -197,141 +234,3 @@ def _check_sizes(topic: str, schema: Schema, frames: list[bytes]) -> None:
             f"{max(map(len, frames))} bytes; at most {MAX_HEADER} and {MAX_FRAME} may travel: send less"
         )
         raise MessageError(msg)
-
-
-def _envelope(frames: Frames) -> tuple[str, tuple[Any, ...]]:
-    topic = "unreadable topic"
-    if frames and frames[0][-1:] == b"\0":
-        topic = frames[0][:-1].decode("utf-8", "replace")
-    where = (topic, FrameError.sender)
-    if len(frames) < 2:
-        raise _refusal(where, "frames", str(len(frames)), "a topic and a header at least")
-    if frames[0][-1:] != b"\0":
-        raise _refusal(where, "topic", repr(frames[0][:40]), "a NUL at its end")
-    if len(frames[1]) > MAX_HEADER:
-        raise _refusal(where, "header", f"{len(frames[1])} bytes", f"at most {MAX_HEADER}")
-    try:
-        envelope = msgpack.unpackb(frames[1], use_list=False)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise _refusal(where, "header", f"{frames[1][:20]!r} ({error})", "MessagePack") from None
-    kinds = tuple(map(type, envelope)) if type(envelope) is tuple else type(envelope).__name__
-    if kinds != _ENVELOPE:
-        raise _refusal(where, "header", str(kinds), str(tuple(k.__name__ for k in _ENVELOPE)))
-    return topic, envelope
-
-
-def _schema(where: tuple[str, str], name: str, schema_hash: str, expected: type[Any] | None) -> Schema:
-    schema = BY_NAME.get(name)
-    if schema is None:
-        raise _refusal(where, "type", repr(name), f"one of {sorted(BY_NAME)}")
-    if expected is not None and schema.cls is not expected:
-        raise _refusal(where, "type", name, expected.__name__)
-    if schema.hash != schema_hash:
-        remedy = f"{schema.hash} (both ends must run the same version of gridchorus)"
-        raise _refusal(where, f"schema of {name}", repr(schema_hash), remedy)
-    return schema
-
-
-def _arrays(
-    where: tuple[str, str], schema: Schema, described: tuple[Any, ...], frames: Frames
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    arrays: dict[str, Any] = {}
-    following = 2  # the next frame that belongs to an array
-    for entry in described:
-        raw: Any = None
-        try:
-            name, dtype, shape, raw = entry
-            if raw is None:
-                raw = frames[following]
-                following += 1
-            value = _view(dtype, shape, raw) if dtype != _TEXT else _text(shape, raw)
-        except (TypeError, ValueError, LookupError, OverflowError):
-            got = f"{len(raw)} bytes" if type(raw) is bytes else "no bytes"
-            expected = f"[name, dtype in {[*_DTYPES]}, shape, bytes or nil], as many bytes, bools 0 or 1"
-            raise _refusal(where, f"{schema.name} array {_brief(entry)}", got, expected) from None
-        arrays[name] = value
-    if len(arrays) != len(described) or following != len(frames):
-        got = f"{len(described)} arrays, {len(frames) - 2} frames after the header"
-        raise _refusal(
-            where, f"arrays of {schema.name}", got, f"{len(arrays)} arrays, {following - 2} frames"
-        )
-    return tuple(arrays), arrays
-
-
-def _view(dtype: str, shape: tuple[int, ...], raw: bytes) -> Array:
-    array: Array = np.ndarray(shape, _DTYPES[dtype], raw)
-    if array.nbytes != len(raw) or type(shape) is not tuple or type(raw) is not bytes or len(raw) > MAX_FRAME:
-        raise ValueError(shape)
-    if dtype == "|b1" and raw.strip(b"\0\1"):
-        raise ValueError(dtype)
-    return array
-
-
-def _text(shape: tuple[int, ...], raw: bytes) -> str:
-    if shape != (len(raw),) or len(raw) > MAX_FRAME:
-        raise ValueError(shape)
-    return raw.decode()
-
-
-def _brief(entry: Any) -> str:
-    return repr(entry[:3] if type(entry) is tuple else entry)[:120]
-
-
-def _made(where: tuple[str, str], schema: Schema, scalars: dict[str, Any], arrays: dict[str, Any]) -> Any:
-    """Return the message; its fields are all here, so the dataclass's slower `__init__` has no part in it."""
-    message = object.__new__(schema.cls)
-    fields = vars(message)
-    fields.update(schema.absent)
-    fields.update(scalars)
-    fields.update(arrays)
-    if schema.validates:
-        try:
-            message.__post_init__()
-        except MessageError as error:
-            raise _refusal(where, "message", str(error), "fields that agree") from error
-    return message
-
-
-def _with_long_text(
-    where: tuple[str, str], schema: Schema, scalars: dict[str, Any], arrays: dict[str, Any]
-) -> dict[str, Any]:
-    texts = {name: arrays.pop(name) for name in list(arrays) if type(arrays[name]) is str}
-    twice = texts.keys() & scalars.keys()
-    if twice:
-        raise _refusal(where, schema.name, f"{sorted(twice)} twice", "each field once")
-    merged = scalars | texts
-    return {name: merged[name] for name in (*(n for n in schema.scalars if n in merged), *merged)}
-
-
-def _check_names(
-    where: tuple[str, str],
-    schema: Schema,
-    scalars: dict[str, Any],
-    names: tuple[str, ...],
-    arrays: dict[str, Any],
-) -> None:
-    sent = {*scalars, *arrays}
-    missing = {*schema.scalars, *schema.required} - sent
-    extra = {name for name in sent if name not in schema.scalars and name not in schema.arrays}
-    misplaced = (scalars.keys() & set(schema.arrays)) | (arrays.keys() & set(schema.scalars))
-    wrong_order = tuple(n for n in names if n in arrays) not in schema.array_sets
-    if missing or extra or misplaced or wrong_order:
-        got = f"missing {sorted(missing)}, unknown {sorted(extra)}, misplaced {sorted(misplaced)}, of {names}"
-        raise _refusal(where, f"fields of {schema.name}", got, f"{schema.scalars + schema.arrays}")
-
-
-def _check_scalars(where: tuple[str, str], schema: Schema, scalars: dict[str, Any]) -> None:
-    for name, kind in zip(schema.scalars, schema.scalar_types, strict=True):
-        value = scalars[name]
-        if type(value) is not kind:
-            raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", kind.__name__)
-        if name in schema.items and any(type(item) is not schema.items[name] for item in scalars[name]):
-            expected = f"a tuple of {schema.items[name].__name__}"
-            raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", expected)
-
-
-def _refusal(where: tuple[str, str], field: str, got: str, expected: str) -> FrameError:
-    topic, sender = where
-    error = FrameError(f"topic {topic} from {sender}: {field}: got {got}, expected {expected}")
-    error.sender = sender
-    return error

@@ -61,8 +61,9 @@ class Node:
         self._reported: dict[str, float] = {}  # sender of malformed messages -> when reported
         self._news = False  # something came during a call
         self._stopped = False
-        self._inside = threading.RLock()  # held while the transport is in use
+        self._in_use = threading.RLock()  # held by `spin`
         self._depth = 0
+        self._close_wanted = False
         self._log = self.publisher(topics.LOG, LogRecord)
         self.server(parameters_of(name), self.parameters.answer)
 
@@ -153,10 +154,17 @@ class Node:
             Whether anything came (also during calls since the last spin).
         """
         news, self._news = self._news, False
-        self._pump(0.0 if news else timeout_s)
+        with self._in_use:
+            self._depth += 1
+            try:
+                self._pump(0.0 if news else timeout_s)
+                if not self._stopped:
+                    self._desk.serve()
+            finally:
+                self._depth -= 1
         came, self._news = self._news or news, False
-        if not self._stopped:
-            self._desk.serve()
+        if self._close_wanted:
+            self.close()
         return came
 
     def set_status(self, state: str, tick: int = 0, note: str = "") -> None:
@@ -193,10 +201,11 @@ class Node:
         self._transport.wake()
 
     def close(self) -> None:
-        """Leave the bus; within a handler of `spin`, as soon as that returns."""
+        """Leave the bus: at once, or when the `spin` in progress has returned."""
         self.stop()
-        with self._inside:
-            if self._depth == 0:
+        with self._in_use:
+            self._close_wanted = self._depth > 0  # called by a handler of `spin`
+            if not self._close_wanted:
                 self._membership.leave()
                 self._transport.close()
 

@@ -7,6 +7,7 @@ cannot match `/grid/state_estimate`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from broker.errors import TopicError
 
@@ -88,6 +89,7 @@ def check_node(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def to_wire(topic: str) -> bytes:
     """Return the bytes of a topic on the wire, with their NUL."""
     return topic.encode() + b"\0"

@@ -18,14 +18,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import zmq
 
 from broker.address import endpoints, ipc_path
-from broker.codec import MAX_FRAME
 from broker.errors import ConnectionFailedError
 from broker.letters import Letter, unpack
+from broker.strict import MAX_FRAME
 from broker.switchboard import Outcome, Switchboard
 from broker.transport import Arrived
 
@@ -36,6 +36,7 @@ _LINGER_MS = 500  # what has not left so long after close is dropped
 _ECHO_S = 0.02  # first interval between echoes
 _BATCH = 1_000  # messages taken at one look
 _TICK_MS = 250  # the broker looks at leases at least so often
+_POLLIN, _EVENTS, _RCVMORE, _SNDMORE = int(zmq.POLLIN), int(zmq.EVENTS), int(zmq.RCVMORE), int(zmq.SNDMORE)
 _WELCOME = b"\x01"  # subscribe to everything
 _PRIVATE = b"/_"  # no topic of the users starts so
 _WAKE = _PRIVATE + b"wake\0"
@@ -107,11 +108,8 @@ class ZeroMqTransport:
 
     def publish(self, frames: Sequence[bytes]) -> bool:
         """Send a message; False if there was no room for it within 5 s."""
-        send = self._publisher.send
         try:
-            for frame in frames[:-1]:
-                send(frame, zmq.SNDMORE)
-            send(frames[-1])
+            _send(self._publisher, frames)
         except zmq.Again:
             return False
         return True
@@ -127,13 +125,13 @@ class ZeroMqTransport:
         for frames in early:
             self._sort(frames, arrived)
         try:
-            self._sort(_taken(self._subscriber), arrived)
+            for frames in _messages(self._subscriber):
+                if frames[0].startswith(_PRIVATE):
+                    self._sort(frames, arrived)
+                else:
+                    arrived.publications.append(frames)
         except zmq.Again:
-            return arrived
-        for _ in range(_BATCH):
-            if not int(self._subscriber.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                break
-            self._sort(_taken(self._subscriber), arrived)
+            pass
         return arrived
 
     def post(self, letter: Letter) -> None:
@@ -198,12 +196,11 @@ class ZeroMqTransport:
             self.publish([topic])
             until = min(deadline, time.monotonic() + interval)
             interval = min(2 * interval, 0.5)
-            while self._subscriber.poll(_ms(until - time.monotonic())):
-                frames = self._subscriber.recv_multipart()
-                if frames[0] == topic:
-                    self._subscriber.setsockopt(zmq.UNSUBSCRIBE, topic)
-                    return True
-                self._early.append(frames)
+            if self._subscriber.poll(_ms(until - time.monotonic())):
+                self._early += _messages(self._subscriber)
+            if any(frames[0] == topic for frames in self._early):
+                self._subscriber.setsockopt(zmq.UNSUBSCRIBE, topic)
+                return True
         return False
 
 
@@ -274,12 +271,12 @@ class ZeroMqBroker:
 
     def _carry_out(self, outcome: Outcome) -> None:
         for frames in outcome.publications:
-            self._publisher.send_multipart(frames)
+            _send(self._publisher, frames)
         for route, letter in outcome.letters:
             if letter.operation in ("done", "refused"):
                 self._delivers(route, letter)
             elif self._reaches(route):
-                self._publisher.send_multipart([letter_topic(route), *letter.packed()])
+                _send(self._publisher, [letter_topic(route), *letter.packed()])
             else:
                 self._carry_out(self._switchboard.undeliverable(route, letter))
 
@@ -300,13 +297,35 @@ def letter_topic(route: bytes) -> bytes:
     return _PRIVATE + b"letters/" + route + b"\0"
 
 
-def _taken(sock: zmq.Socket[bytes]) -> list[bytes]:
-    frame = sock.recv(copy=False)  # unlike bytes, a frame knows whether more follow
-    frames = [frame.bytes]
-    while frame.more:
-        frame = sock.recv(copy=False)
-        frames.append(frame.bytes)
-    return frames
+def _send(sock: zmq.Socket[bytes], frames: Sequence[bytes]) -> None:
+    """Send a message; topic and header are one frame: each frame costs at every hop."""
+    send = sock.send
+    first = b"".join(frames[:2])
+    if len(frames) > 2:
+        send(first, _SNDMORE)
+        for frame in frames[2:-1]:
+            send(frame, _SNDMORE)
+        send(frames[-1])
+    else:
+        send(first)
+
+
+def _messages(sock: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
+    """Yield the messages that wait, their topics and headers apart again; Again if there is none in time.
+
+    After a frame, POLLIN is unset only if the message is complete and none follows: one question for both.
+    """
+    recv, ask = sock.recv, sock.getsockopt
+    for _ in range(_BATCH):
+        topic, nul, header = recv().partition(b"\0")
+        frames = [topic + nul, header]
+        while more := ask(_EVENTS) & _POLLIN:  # type: ignore[operator]
+            if not ask(_RCVMORE):
+                break
+            frames.append(recv())
+        yield frames
+        if not more:
+            return
 
 
 def _drain(sock: zmq.Socket[bytes]) -> list[list[bytes]]:
