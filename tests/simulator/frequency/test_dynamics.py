@@ -58,7 +58,12 @@ def test_the_sine_flow_settles_at_the_same_frequency():
 
 @BOTH
 @settings(max_examples=15, deadline=None)
-@given(bus=st.integers(1, 68), mw=st.floats(-150, 150), seconds=st.floats(0.1, 5.0), branch=st.sampled_from([-1, 2, 50]))
+@given(
+    bus=st.integers(1, 68),
+    mw=st.floats(-150, 150),
+    seconds=st.floats(0.1, 5.0),
+    branch=st.sampled_from([-1, 2, 50]),
+)
 def test_power_balances_at_every_moment(system: System, bus: int, mw: float, seconds: float, branch: int):
     p_bus = step_at(bus, mw)
     state = replace(dynamics.init(system, 1), branch_out=np.array([branch]))
@@ -107,7 +112,8 @@ def test_one_long_step_is_many_short_ones():
 def test_halving_the_step_leaves_the_nadir():
     loss = step_at(16, -100.0)
     nadirs = [
-        trajectory(case68.system(flow="sine", integration_step_s=h), loss, 8.0).min() - 60.0 for h in (0.02, 0.01)
+        trajectory(case68.system(flow="sine", integration_step_s=h), loss, 8.0).min() - 60.0
+        for h in (0.02, 0.01)
     ]
     assert nadirs[0] == pytest.approx(nadirs[1], rel=0.005)
     linear = [trajectory(LINEAR, loss, 8.0, h).min() - 60.0 for h in (0.02, 0.01)]
@@ -147,7 +153,10 @@ def test_sine_flow_swings_at_its_own_modes():
 
 def test_a_branch_that_opens_moves_power_but_not_the_mean():
     state = replace(dynamics.init(LINEAR, 1), branch_out=np.array([0]))
-    swung = [dynamics.bus_frequency(LINEAR, dynamics.step(LINEAR, state, np.zeros((1, 68)), t)) for t in (0.5, 300.0)]
+    swung = [
+        dynamics.bus_frequency(LINEAR, dynamics.step(LINEAR, state, np.zeros((1, 68)), t))
+        for t in (0.5, 300.0)
+    ]
     assert np.abs(swung[0] - 60.0).max() > 1e-3
     np.testing.assert_allclose(swung[1], 60.0, atol=1e-3)
 
@@ -157,11 +166,11 @@ def test_an_open_branch_and_its_flow_taken_away_are_the_same_at_first():
     case, k = LINEAR.case, 0
     i, j = case.branch_from[k], case.branch_to[k]
     seen = LINEAR.machine_b[None, :] * np.eye(68)[:, case.machine_bus]
-    L_BB = np.diag(LINEAR.machine_b @ np.eye(68)[case.machine_bus])
+    grounded = np.diag(LINEAR.machine_b @ np.eye(68)[case.machine_bus])
     for a, b, y in zip(case.branch_from, case.branch_to, LINEAR.branch_b, strict=True):
-        L_BB[[a, b], [a, b]] += y
-        L_BB[[a, b], [b, a]] -= y
-    theta = np.linalg.solve(L_BB, seen @ LINEAR.delta0 - LINEAR.load_mw / LINEAR.base_mva)
+        grounded[[a, b], [a, b]] += y
+        grounded[[a, b], [b, a]] -= y
+    theta = np.linalg.solve(grounded, seen @ LINEAR.delta0 - LINEAR.load_mw / LINEAR.base_mva)
     flow_mw = LINEAR.branch_b[k] * (theta[i] - theta[j]) * LINEAR.base_mva
     thin = replace(LINEAR, branch_b=np.where(np.arange(86) == k, 0.0, LINEAR.branch_b), cache={})
     p_bus = np.zeros((1, 68))
@@ -201,18 +210,18 @@ def _rows(name: str) -> list[dict[str, float]]:
 
 def _tables() -> tuple[np.ndarray, ...]:
     buses, branches, machines = _rows("bus.csv"), _rows("branch.csv"), _rows("machine.csv")
-    Y = np.zeros((84, 84))
+    lap = np.zeros((84, 84))
     wires = [(int(r["from_bus"]) - 1, int(r["to_bus"]) - 1, 1 / r["x_pu"] / r["tap_ratio"]) for r in branches]
     scale = np.array([r["mva_base"] / 100 for r in machines])
     wires += [(int(r["bus"]) - 1, 68 + k, scale[k] / r["xd_transient_pu"]) for k, r in enumerate(machines)]
     for i, j, b in wires:
-        Y[i, i] += b
-        Y[j, j] += b
-        Y[i, j] -= b
-        Y[j, i] -= b
+        lap[i, i] += b
+        lap[j, j] += b
+        lap[i, j] -= b
+        lap[j, i] -= b
     load = np.array([r["p_load_pu"] for r in buses])
     power = np.array([buses[int(r["bus"]) - 1]["p_gen_pu"] for r in machines])
-    return Y, load, power, np.array([r["h_s"] for r in machines]) * scale
+    return lap, load, power, np.array([r["h_s"] for r in machines]) * scale
 
 
 def _integrate(force, damping, power, inertia) -> np.ndarray:
@@ -231,23 +240,23 @@ def _integrate(force, damping, power, inertia) -> np.ndarray:
 
 
 def _reference_linear(bus: int, mw: float) -> np.ndarray:
-    Y, load, power, inertia = _tables()
+    lap, load, power, inertia = _tables()
     injected = np.zeros(68)
     injected[bus - 1] = mw / (3500 / load.sum())
-    weights = -np.linalg.solve(Y[:68, :68], Y[:68, 68:])
+    weights = -np.linalg.solve(lap[:68, :68], lap[:68, 68:])
 
     def force(delta: np.ndarray) -> np.ndarray:
-        theta = np.linalg.solve(Y[:68, :68], injected - Y[:68, 68:] @ delta)
-        return -(Y[68:, :68] @ theta + Y[68:, 68:] @ delta)
+        theta = np.linalg.solve(lap[:68, :68], injected - lap[:68, 68:] @ delta)
+        return -(lap[68:, :68] @ theta + lap[68:, 68:] @ delta)
 
     speeds = _integrate(force, weights.T @ load, power, inertia)
     return 60 * (1 + speeds @ weights.T)
 
 
 def _reference_sine(bus: int, mw: float) -> np.ndarray:
-    Y, load, power, inertia = _tables()
-    weights = -np.linalg.solve(Y[:68, :68], Y[:68, 68:])
-    reduced = Y[68:, 68:] + Y[68:, :68] @ weights
+    lap, load, power, inertia = _tables()
+    weights = -np.linalg.solve(lap[:68, :68], lap[:68, 68:])
+    reduced = lap[68:, 68:] + lap[68:, :68] @ weights
     pushed = mw / (3500 / load.sum()) * weights[bus - 1]
 
     def flow(delta: np.ndarray) -> np.ndarray:

@@ -56,7 +56,9 @@ def test_distance_is_a_metric(system):
 
 def test_distance_over_the_only_branch_is_its_reactance(system):
     case = system.case
-    k = int(np.flatnonzero((case.bus_number[case.branch_from] == 29) & (case.bus_number[case.branch_to] == 61))[0])
+    k = int(
+        np.flatnonzero((case.bus_number[case.branch_from] == 29) & (case.bus_number[case.branch_to] == 61))[0]
+    )
     gap = network.distance(case)[case.branch_from[k], case.branch_to[k]]
     assert gap == pytest.approx(case.branch_x_pu[k] * case.branch_tap[k])
 
