@@ -56,6 +56,7 @@ class CriticNode:
             DivergenceError: if training has no finite result.
         """
         self._node.ready(timeout_s=30.0)
+        self._watch.lap("waiting")
         while self._node.ok():
             self._receive()
             self._fill_gaps()
@@ -126,9 +127,13 @@ class CriticNode:
             self._node.log("info", f"goes on from {own} after {critic.trainer.version} updates")
             return
         earlier = None if self._settings.load is None else Path(self._settings.load) / CHECKPOINT
-        if earlier is not None and earlier.exists():
+        if earlier is None:
+            return
+        if earlier.exists():
             critic.load_learned(checkpoint.load(earlier))
             self._node.log("info", f"starts from {earlier}")
+        else:
+            self._node.log("warning", f"there is no {earlier}: the critic starts anew")
 
     def _fill_gaps(self) -> None:
         """Fetch states that were lost on the way before the simulator forgets them."""
@@ -191,9 +196,11 @@ class CriticNode:
 
     def _finish(self) -> None:
         self._progress.close()
-        self._node.set_status("done")
-        if self._settings.run_dir is not None and self._critic is not None:
+        if self._critic is None:
+            return
+        trainer = self._critic.trainer
+        note = self._progress.note(trainer.version, self._critic.skipped_rounds, None)
+        self._node.set_status("done", tick=self._critic.trained_until or 0, note=note)
+        if self._settings.run_dir is not None:
             path = Path(self._settings.run_dir) / "timing" / f"{self._node.name}.json"
-            self._watch.write(
-                path, updates=self._critic.trainer.version, samples=self._critic.trainer.samples
-            )
+            self._watch.write(path, updates=trainer.version, samples=trainer.samples)
