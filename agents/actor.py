@@ -188,7 +188,7 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _draw(log_probs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw by the inverse distribution function; an action of probability zero is never drawn."""
-    cumulative = np.cumsum(np.exp(log_probs, dtype=np.float64), axis=1)
+    cumulative = np.exp(log_probs).cumsum(axis=1, dtype=np.float64)
     total = cumulative[:, -1]
     threshold = np.minimum(generator.random(len(total)) * total, np.nextafter(total, 0.0))
     return np.asarray((cumulative > threshold[:, None]).argmax(axis=1))

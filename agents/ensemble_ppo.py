@@ -25,7 +25,8 @@ from agents.buffers import (
 )
 from agents.errors import SetupError
 from agents.generators import AgentGenerators, forked_torch
-from agents.policies import ActorOnly, ActorPolicy, MaskableActorPolicy, RecurrentActorPolicy
+from agents.policies import ActorOnly, ActorPolicy, MaskableActorPolicy
+from agents.recurrent_policy import RecurrentActorPolicy
 
 _NOT_HERE = {
     "vf_coef": "the critic trains itself",

@@ -68,6 +68,11 @@ def as_numpy(tensor: th.Tensor) -> np.ndarray:
     return np.asarray(tensor.detach().cpu().numpy())
 
 
+def flat(obs: th.Tensor) -> np.ndarray:
+    """Return observations (E, ...) on the CPU as features (E, n) float32."""
+    return obs.numpy().astype(np.float32, copy=False).reshape(obs.shape[0], -1)
+
+
 def _layer(linear: nn.Linear) -> actor.Layer:
     return actor.Layer(as_numpy(linear.weight), as_numpy(linear.bias))
 

@@ -15,19 +15,22 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
-from agents.policies import ActorPolicy, MaskableActorPolicy, RecurrentActorPolicy
+from agents.policies import ActorPolicy, MaskableActorPolicy
+from agents.recurrent_policy import RecurrentActorPolicy
 
 N_OBSERVATIONS = 60
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)
 CHOICES = spaces.Discrete(60)
-CASES: dict[str, tuple[type[BasePolicy], spaces.Space[Any]]] = {
-    "Gaussian, 128x128": (ActorPolicy, BOX),
-    "60 choices, 128x128": (ActorPolicy, CHOICES),
-    "60 masked choices, 128x128": (MaskableActorPolicy, CHOICES),
-    "Gaussian, LSTM 128 + 128x128": (RecurrentActorPolicy, BOX),
+CASES: dict[str, tuple[type[BasePolicy], type[BasePolicy], spaces.Space[Any]]] = {
+    "Gaussian, 128x128": (ActorPolicy, ActorCriticPolicy, BOX),
+    "60 choices, 128x128": (ActorPolicy, ActorCriticPolicy, CHOICES),
+    "60 masked choices, 128x128": (MaskableActorPolicy, MaskableActorCriticPolicy, CHOICES),
+    "Gaussian, LSTM 128 + 128x128": (RecurrentActorPolicy, RecurrentActorCriticPolicy, BOX),
 }
 
 
@@ -44,7 +47,7 @@ def median_us(action: Callable[[], object], seconds: float) -> float:
 
 def build(kind: type[BasePolicy], space: spaces.Space[Any]) -> BasePolicy:
     observations = spaces.Box(-1.0, 1.0, (N_OBSERVATIONS,), np.float32)
-    layers = {"lstm_hidden_size": 128} if kind is RecurrentActorPolicy else {}
+    layers = {"lstm_hidden_size": 128} if issubclass(kind, RecurrentActorCriticPolicy) else {}
     policy = kind(observations, space, lambda _: 3e-4, net_arch=[128, 128], **layers)
     policy.set_training_mode(False)
     return policy
@@ -63,13 +66,13 @@ def arguments(kind: type[BasePolicy], n: int) -> tuple[tuple[Any, ...], dict[str
 def acting(seconds: float) -> None:
     print("| policy | copies | SB3 forward, µs | numpy mirror, µs | ratio |")
     print("|---|---:|---:|---:|---:|")
-    for name, (kind, space) in CASES.items():
-        policy = build(kind, space)
+    for name, (ours, stock, space) in CASES.items():
+        mirrored = build(ours, space)
+        mirrored.generator = np.random.default_rng(0)
         for n in (1, 64):
-            args, kwargs = arguments(kind, n)
+            args, kwargs = arguments(ours, n)
             times = []
-            for generator in (None, np.random.default_rng(0)):
-                policy.generator = generator  # None: SB3's own path
+            for policy in (build(stock, space), mirrored):
                 with th.no_grad():
                     times.append(median_us(lambda: policy(*args, **kwargs), seconds))  # noqa: B023
             print(f"| {name} | {n} | {times[0]:.0f} | {times[1]:.0f} | {times[0] / times[1]:.1f} |")
@@ -78,7 +81,7 @@ def acting(seconds: float) -> None:
 def learning(seconds: float) -> None:
     print("\n| policy | minibatch | gradient step, ms |")
     print("|---|---:|---:|")
-    for name, (kind, space) in list(CASES.items())[:3]:
+    for name, (kind, _, space) in list(CASES.items())[:3]:
         policy = build(kind, space)
         for n in (256, 1024):
             (obs,), masks = arguments(kind, n)

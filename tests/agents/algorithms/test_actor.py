@@ -14,7 +14,8 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.policies import BasePolicy
 
 from agents import actor
-from agents.policies import ActorPolicy, MaskableActorPolicy, RecurrentActorPolicy
+from agents.policies import ActorPolicy, MaskableActorPolicy
+from agents.recurrent_policy import RecurrentActorPolicy
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)
 DISCRETE = spaces.Discrete(5)
@@ -80,8 +81,12 @@ def test_masked_log_probabilities_agree_with_torch(space: spaces.Space) -> None:
 
 @pytest.mark.parametrize("n_layers", [1, 2])
 @pytest.mark.parametrize("n_envs", [1, 16])
-def test_the_lstm_agrees_with_torch_over_episodes(n_layers: int, n_envs: int) -> None:
-    policy = build(RecurrentActorPolicy, BOX, lstm_hidden_size=24, n_lstm_layers=n_layers)
+@pytest.mark.parametrize("activation", [th.nn.Tanh, th.nn.ELU])  # numpy has no ELU: torch computes it
+def test_the_lstm_agrees_with_torch_over_episodes(
+    n_layers: int, n_envs: int, activation: type[th.nn.Module]
+) -> None:
+    layers = {"lstm_hidden_size": 24, "n_lstm_layers": n_layers}
+    policy = build(RecurrentActorPolicy, BOX, activation_fn=activation, **layers)
     ours = theirs = RNNStates(*[(th.zeros(n_layers, n_envs, 24), th.zeros(n_layers, n_envs, 24))] * 2)
     rng = np.random.default_rng(0)
     for step in range(12):
