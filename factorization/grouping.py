@@ -87,7 +87,10 @@ def _bicluster(matrix: InformationMatrix, weights: Float, n_clusters: int, seed:
     part = tied[np.ix_(rows, columns)]
     wanted = n_clusters or eigengap(part)
     if wanted > min(part.shape):
-        msg = f"bicluster: {wanted} clusters of {part.shape[0]} targets and {part.shape[1]} inputs with edges; ask for fewer"
+        msg = (
+            f"bicluster: {wanted} clusters of {part.shape[0]} targets and {part.shape[1]} inputs with edges, "
+            f"expected at most {min(part.shape)}"
+        )
         raise SettingError(msg)
     if wanted == 1:
         row_labels, column_labels = np.zeros(len(rows), int), np.zeros(len(columns), int)

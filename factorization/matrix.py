@@ -31,7 +31,7 @@ class MatrixSettings:
     k: int = 0  # neighbours; 0 means N/20
     variant: Variant = "gao2017"
     label_estimator: str = "discrete_continuous"  # or "mixed_ksg": labels as numbers, as published
-    n_shuffles: int = 20  # of every pair
+    n_shuffles: int = 10  # of every pair
     seed: int = 0
     n_jobs: int = 1  # of joblib; -1 means all cores
 
@@ -40,7 +40,8 @@ class MatrixSettings:
             msg = f"matrix: k = {self.k} and n_shuffles = {self.n_shuffles}, expected both >= 0"
             raise SettingError(msg)
         if self.label_estimator not in ("discrete_continuous", "mixed_ksg"):
-            msg = f"matrix: label_estimator is {self.label_estimator!r}, expected 'discrete_continuous' or 'mixed_ksg'"
+            known = "'discrete_continuous' or 'mixed_ksg'"
+            msg = f"matrix: label_estimator is {self.label_estimator!r}, expected {known}"
             raise SettingError(msg)
 
 
@@ -102,7 +103,9 @@ def compute_matrix(
         msg = f"matrix of {samples.environment}: {samples.n} samples for k = {k}, expected at least k + 1"
         raise SampleError(msg)
     shape = (1 + chosen.n_shuffles, len(samples.targets), len(samples.inputs))
-    fingerprint = f"{samples.sha256} k={k} {chosen.variant} {chosen.label_estimator} {chosen.n_shuffles} {chosen.seed}"
+    fingerprint = (
+        f"{samples.sha256} k={k} {chosen.variant} {chosen.label_estimator} {chosen.n_shuffles} {chosen.seed}"
+    )
     values, done = _resume(checkpoint, fingerprint, shape)
     for column in np.flatnonzero(~done):
         pairs = Parallel(n_jobs=chosen.n_jobs, prefer="threads")(
@@ -117,8 +120,15 @@ def compute_matrix(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return InformationMatrix(
-        samples.environment, samples.targets, samples.inputs, values[0], values[1:], samples.n, chosen, samples.sha256
-    )  # fmt: skip
+        samples.environment,
+        samples.targets,
+        samples.inputs,
+        values[0],
+        values[1:],
+        samples.n,
+        chosen,
+        samples.sha256,
+    )
 
 
 def _pair(samples: Samples, row: int, column: int, k: int, settings: MatrixSettings) -> Float:
@@ -130,7 +140,7 @@ def _pair(samples: Samples, row: int, column: int, k: int, settings: MatrixSetti
     label = samples.inputs[column] in samples.labels and settings.label_estimator == "discrete_continuous"
     for number in range(len(values)):
         if number:
-            x = np.random.default_rng([settings.seed, column, number]).permutation(samples.before[column])
+            x = samples.shuffled(column, np.random.default_rng([settings.seed, column, number]))
         values[number] = discrete_continuous(x, y, k) if label else mixed_ksg(x, y, k, settings.variant)
     return values
 

@@ -117,7 +117,7 @@ def checked_pair(x: ArrayLike, y: ArrayLike, k: int, where: str) -> tuple[Float,
         msg = f"{where}: k is {k!r}, expected an integer >= 1"
         raise SettingError(msg)
     if len(xs) <= k:
-        msg = f"{where}: {len(xs)} samples for k = {k}, expected at least k + 1; take more samples or a smaller k"
+        msg = f"{where}: {len(xs)} samples for k = {k}, expected at least k + 1; take more, or a smaller k"
         raise SampleError(msg)
     return xs, ys
 
@@ -137,6 +137,9 @@ def checked_sample(values: ArrayLike, where: str) -> Float:
     bad = ~np.isfinite(column)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        msg = f"{where} has {int(bad.sum())} values that are not finite, first {column[first]} in row {first}; remove these rows"
+        msg = (
+            f"{where} has {int(bad.sum())} values that are not finite, first {column[first]} in row {first}; "
+            "remove these rows"
+        )
         raise SampleError(msg)
     return column

@@ -21,6 +21,8 @@ from factorization.rank_count import build, count
 
 Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Plane = tuple[Float, Float, float, float]  # all x and all y, each sorted; x and y of one point
+Others = tuple[Float, Float, NDArray[np.uint64], Int64]  # y in order of x, x in order of y, wavelet matrix
 
 _FEW = 40  # candidates that are cheaper to look at one by one than to count once more
 _GUESSES = 6  # by interpolation, before bisection takes over
@@ -65,7 +67,7 @@ def _select(values: Float, size: int, wanted: int) -> float:
             values[j + 1] = values[j]
             j -= 1
         values[j + 1] = value
-    return values[wanted]
+    return float(values[wanted])
 
 
 @compiled
@@ -97,7 +99,7 @@ def snake(order_x: Int64, rank_y: Int64) -> Int64:
 
 
 @compiled
-def _ranks(plane: tuple, r: float, strict: bool, inner: Int64, outer: Int64, out: Int64) -> None:  # type: ignore[type-arg]
+def _ranks(plane: Plane, r: float, strict: bool, inner: Int64, outer: Int64, out: Int64) -> None:
     """Fill `out` with the ranks within r of the point, known to lie between `inner` and `outer`."""
     xs, ys, x, y = plane
     out[0] = first_within(xs, outer[0], inner[0], x, r, strict)
@@ -107,18 +109,18 @@ def _ranks(plane: tuple, r: float, strict: bool, inner: Int64, outer: Int64, out
 
 
 @compiled
-def _middle_of_longest_run(plane: tuple, inner: Int64, outer: Int64) -> float:  # type: ignore[type-arg]
+def _middle_of_longest_run(plane: Plane, inner: Int64, outer: Int64) -> float:
     xs, ys, x, y = plane
     left, right = inner[0] - outer[0], outer[1] - inner[1]
     below, above = inner[2] - outer[2], outer[3] - inner[3]
     longest = max(left, right, below, above)
     if left == longest:
-        return x - xs[outer[0] + left // 2]
+        return float(x - xs[outer[0] + left // 2])
     if right == longest:
-        return xs[inner[1] + right // 2] - x
+        return float(xs[inner[1] + right // 2] - x)
     if below == longest:
-        return y - ys[outer[2] + below // 2]
-    return ys[inner[3] + above // 2] - y
+        return float(y - ys[outer[2] + below // 2])
+    return float(ys[inner[3] + above // 2] - y)
 
 
 @compiled
@@ -135,8 +137,8 @@ def _guess(floor: float, roof: float, n_inner: int, n_outer: int, target: int, s
 
 
 @compiled
-def _pick(plane: tuple, others: tuple, floor: float, roof: float, wanted: int, n_inner: int,
-          n_outer: int, inner: Int64, outer: Int64, few: Float) -> float:  # type: ignore[type-arg]  # fmt: skip
+def _pick(plane: Plane, others: Others, floor: float, roof: float, wanted: int, n_inner: int,
+          n_outer: int, inner: Int64, outer: Int64, few: Float) -> float:  # fmt: skip
     """Return the k-th distance from the few candidates that are left."""
     xs, ys, x, y = plane
     y_by_x, x_by_y, blocks, zeros = others
@@ -145,13 +147,15 @@ def _pick(plane: tuple, others: tuple, floor: float, roof: float, wanted: int, n
     size = _collect(few, ys, x_by_y, outer[2], inner[2], y, x, floor, False, size)
     size = _collect(few, ys, x_by_y, inner[3], outer[3], y, x, floor, False, size)
     if n_inner < 0:
-        n_inner = n_outer - size if n_outer >= 0 else count(blocks, zeros, inner[0], inner[1], inner[2], inner[3])
+        n_inner = (
+            n_outer - size if n_outer >= 0 else count(blocks, zeros, inner[0], inner[1], inner[2], inner[3])
+        )
     return _select(few, size, wanted - n_inner - 1)
 
 
 @compiled
-def _kth_distance(plane: tuple, others: tuple, target: int, floor: float, roof: float, start: float,
-                  inner: Int64, outer: Int64, trial: Int64, few: Float) -> float:  # type: ignore[type-arg]  # fmt: skip
+def _kth_distance(plane: Plane, others: Others, target: int, floor: float, roof: float, start: float,
+                  inner: Int64, outer: Int64, trial: Int64, few: Float) -> float:  # fmt: skip
     """Return the smallest r with at least `target` points within it, given floor < r < roof.
 
     Args:
@@ -213,7 +217,12 @@ def neighbour_counts(x: Float, y: Float, k: int, strict: bool) -> tuple[Int64, I
     others = (y[order_x], x[order_y], blocks, zeros)
     joint, n_x, n_y = np.full(n, k, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     distance = np.empty(n)
-    inner, outer, trial, few = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64), np.empty(_FEW)
+    inner, outer, trial, few = (
+        np.empty(4, np.int64),
+        np.empty(4, np.int64),
+        np.empty(4, np.int64),
+        np.empty(_FEW),
+    )
     whole = np.array([0, n, 0, n])
     last_x, last_y, last_distance = x[0], y[0], np.inf
     for i in snake(order_x, rank_y):

@@ -46,14 +46,16 @@ class Partition:
     environment: str
     clusters: tuple[Cluster, ...]
     method: Mapping[str, Any] = field(default_factory=dict)  # name and parameters
-    provenance: Mapping[str, Any] = field(default_factory=dict)  # matrix_sha256, n_samples, seed, command, ...
+    provenance: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # matrix_sha256, n_samples, seed, command, ...
     bridges: tuple[Bridge, ...] = ()
     stability: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [cluster.name for cluster in self.clusters]
         if not names or len(set(names)) < len(names):
-            msg = f"partition of {self.environment}: cluster names {names}, expected at least one, and no two alike"
+            msg = f"partition of {self.environment}: cluster names {names}, expected some, no two alike"
             raise SettingError(msg)
         owner: dict[Variable, str] = {}
         for cluster in self.clusters:
@@ -97,7 +99,12 @@ class Partition:
                 {"name": c.name, "variables": _by_kind(c.variables)} for c in self.clusters
             ],
             "bridges": [
-                {"kind": b.variable.kind, "id": b.variable.id, "outside": round(b.outside, 4), "reaches": list(b.clusters)}
+                {
+                    "kind": b.variable.kind,
+                    "id": b.variable.id,
+                    "outside": round(b.outside, 4),
+                    "reaches": list(b.clusters),
+                }
                 for b in self.bridges
             ],
             "stability": dict(self.stability),
@@ -148,7 +155,9 @@ def clusters_of(groups: Groups, prefix: str = "cluster") -> tuple[Cluster, ...]:
     for variable, number in groups.items():
         members.setdefault(number, []).append(variable)
     return tuple(
-        Cluster(f"{prefix}_{i}", tuple(sorted(members[number], key=lambda v: (v.kind, str(type(v.id)), v.id))))
+        Cluster(
+            f"{prefix}_{i}", tuple(sorted(members[number], key=lambda v: (v.kind, str(type(v.id)), v.id)))
+        )
         for i, number in enumerate(sorted(members))
     )
 

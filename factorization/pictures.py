@@ -68,7 +68,7 @@ def _frame_blocks(
 
 
 def draw_graph(matrix: InformationMatrix, edges: Bool, partition: Partition) -> Figure:
-    """Return the dependence graph: inputs on the left, targets on the right, edges as strong as their value."""
+    """Return the dependence graph: inputs left, targets right, edges as thick as their value."""
     figure = Figure(figsize=(7.0, max(3.0, 0.26 * max(matrix.net.shape))), layout="constrained")
     plot = figure.subplots()
     inputs, targets = list(matrix.inputs), list(matrix.targets)

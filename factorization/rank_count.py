@@ -58,7 +58,7 @@ def build(values: Int64) -> tuple[UInt64, Int64]:
 def _ones_before(row: UInt64, position: int) -> int:
     block = 2 * (position >> 6)
     below = (np.uint64(1) << np.uint64(position & 63)) - np.uint64(1)
-    return np.int64(row[block]) + popcount(row[block + 1] & below)
+    return int(row[block]) + int(popcount(row[block + 1] & below))
 
 
 @compiled

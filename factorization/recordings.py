@@ -38,7 +38,7 @@ def read_recording(
     """
     path = Path(source)
     columns = _read(path)
-    absent = sorted(set((*targets, *labels)) - set(columns))
+    absent = sorted({*targets, *labels} - set(columns))
     if absent:
         msg = f"recording {path}: has no columns {absent}; it has {sorted(columns)}"
         raise SampleError(msg)
@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
                 rows = list(csv.reader(lines))
             return {name: _column([row[i] for row in rows[1:]]) for i, name in enumerate(rows[0])}
     except (OSError, ValueError, IndexError, zipfile.BadZipFile) as error:
-        msg = f"recording {path}: cannot be read ({error}); give a .npz or .csv file of named columns of equal length"
+        msg = f"recording {path}: cannot be read ({error}); expected named columns of equal length"
         raise SampleError(msg) from error
     msg = f"recording {path}: unknown kind of file '{path.suffix}', expected .npz or .csv"
     raise SampleError(msg)

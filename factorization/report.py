@@ -16,7 +16,8 @@ from factorization.pictures import colour, png
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2rem .6rem;text-align:left;vertical-align:top}"
+    "table{border-collapse:collapse}"
+    "td,th{border:1px solid #bbb;padding:.2rem .6rem;text-align:left;vertical-align:top}"
     "img{max-width:100%}pre{background:#f4f4f4;padding:.6rem;overflow:auto}"
 )
 
@@ -71,7 +72,8 @@ def _bridges(partition: Partition) -> str:
     if not partition.bridges:
         return "<p>No variable informs about targets outside of its cluster.</p>"
     rows = "".join(
-        f"<tr><td>{html.escape(str(b.variable))}</td><td>{b.outside:.1%}</td><td>{html.escape(', '.join(b.clusters))}</td></tr>"
+        f"<tr><td>{html.escape(str(b.variable))}</td><td>{b.outside:.1%}</td>"
+        f"<td>{html.escape(', '.join(b.clusters))}</td></tr>"
         for b in partition.bridges
     )
     head = "<tr><th>bridge</th><th>of its information goes outside</th><th>to</th></tr>"
@@ -80,4 +82,5 @@ def _bridges(partition: Partition) -> str:
 
 def _picture(heading: str, figure: Figure) -> str:
     data = base64.b64encode(png(figure)).decode()
-    return f"<h2>{html.escape(heading)}</h2><img alt='{html.escape(heading)}' src='data:image/png;base64,{data}'>"
+    title = html.escape(heading)
+    return f"<h2>{title}</h2><img alt='{title}' src='data:image/png;base64,{data}'>"

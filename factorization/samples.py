@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from factorization.errors import SampleError
 from factorization.mutual_information import checked_sample
 
 Float = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, order=True)
@@ -49,12 +50,14 @@ class Samples:
     before: Float  # (n_inputs, N); labels are whole numbers without order
     after: Float  # (n_targets, N), or (n_inputs, n_targets, N) where each input was sampled on its own
     labels: frozenset[Variable] = frozenset()  # inputs that are labels, not numbers
+    origin: Int64 | None = None  # (N,) of a bootstrap resample: the sample that each was drawn from
 
     def __post_init__(self) -> None:
         own = self.after.ndim == 3
         expected = (*((len(self.inputs),) if own else ()), len(self.targets), self.before.shape[-1])
         if not self.inputs or not self.targets:
-            msg = f"samples of {self.environment}: {len(self.inputs)} inputs and {len(self.targets)} targets, expected some of both"
+            counts = f"{len(self.inputs)} inputs and {len(self.targets)} targets"
+            msg = f"samples of {self.environment}: {counts}, expected some of both"
             raise SampleError(msg)
         if self.before.shape != (len(self.inputs), self.before.shape[-1]) or self.after.shape != expected:
             msg = (
@@ -65,7 +68,10 @@ class Samples:
         for name, rows in (("before", self.before), ("after", self.after)):
             if not np.isfinite(rows).all():
                 where = tuple(int(i) for i in np.argwhere(~np.isfinite(rows))[0])
-                msg = f"samples of {self.environment}: {name}{list(where)} is {rows[where]}, expected finite numbers; remove that sample"
+                msg = (
+                    f"samples of {self.environment}: {name}{list(where)} is {rows[where]}, "
+                    "expected finite numbers; remove that sample"
+                )
                 raise SampleError(msg)
 
     @property
@@ -88,13 +94,31 @@ class Samples:
 
     def target(self, row: int, column: int) -> Float:
         """Return (N,): target `row` as seen with input `column`."""
-        return self.after[column, row] if self.after.ndim == 3 else self.after[row]
+        return np.asarray(self.after[column, row] if self.after.ndim == 3 else self.after[row])
 
-    def take(self, rows: NDArray[np.int64]) -> Samples:
-        """Return the samples with these numbers, in this order; a number may occur more than once."""
-        return Samples(
-            self.environment, self.inputs, self.targets, self.before[:, rows], self.after[..., rows], self.labels
-        )  # fmt: skip
+    def half(self, rng: np.random.Generator) -> Samples:
+        """Return half of the samples, drawn without replacement."""
+        return self._take(rng.permutation(self.n)[: self.n // 2])
+
+    def bootstrapped(self, rng: np.random.Generator) -> Samples:
+        """Return as many samples, drawn with replacement."""
+        rows = rng.integers(self.n, size=self.n)
+        return replace(self._take(rows), origin=rows)
+
+    def _take(self, rows: Int64) -> Samples:
+        return replace(self, before=self.before[:, rows], after=self.after[..., rows])
+
+    def shuffled(self, column: int, rng: np.random.Generator) -> Float:
+        """Return (N,): the values of input `column` given to other samples at random.
+
+        Copies of one sample in a bootstrap resample stay copies of each other: being drawn twice is no
+        dependence, and must look the same with and without shuffling.
+        """
+        x: Float = self.before[column]
+        if self.origin is None:
+            return rng.permutation(x)
+        _, first, copy_of = np.unique(self.origin, return_index=True, return_inverse=True)
+        return np.asarray(rng.permutation(x[first])[copy_of])
 
 
 def coded(values: ArrayLike) -> Float:
@@ -124,7 +148,9 @@ def from_columns(
         msg = f"samples of {environment}: labels {unknown} are no inputs; the inputs are {sorted(before)}"
         raise SampleError(msg)
     columns = {
-        f"{side} {name}": coded(values) if side == "before" and name in labels else checked_sample(values, name)
+        f"{side} {name}": coded(values)
+        if side == "before" and name in labels
+        else checked_sample(values, name)
         for side, group in (("before", before), ("after", after))
         for name, values in group.items()
     }

@@ -19,6 +19,7 @@ from factorization.mutual_information import Variant
 from factorization.partition import Partition
 from factorization.pipeline import GroupingSettings, Threshold
 from factorization.significance import DEFAULT_FDR, DEFAULT_QUANTILE
+from factorization.stability import Resampling
 from launch.factorize_job import WITHOUT_SAMPLES, Job, run
 from simulator.errors import SimulatorError
 
@@ -35,7 +36,7 @@ EXAMPLES = """What happens, step by step:
   4. grouping   components: what hangs together; bicluster: spectral co-clustering; community: the
                 division of largest modularity. distance, random and published need no samples and are
                 there to compare with.
-  5. stability  the same with resampled samples (--bootstrap): how often the clusters come back.
+  5. stability  the same with resampled samples (--resamples): how often the clusters come back.
 
 Examples:
 
@@ -59,9 +60,14 @@ app = typer.Typer(
 
 @app.command(epilog=EXAMPLES)
 def factorize(
-    env: Annotated[str, typer.Argument(metavar="ENV", help="grid2op:NAME, synthetic, or a .npz or .csv file.")],
+    env: Annotated[
+        str, typer.Argument(metavar="ENV", help="grid2op:NAME, synthetic, or a .npz or .csv file.")
+    ],
     out: Annotated[Path, typer.Option(help="The partition, a JSON file.")] = Path("partition.json"),
-    samples: Annotated[int, typer.Option(min=2, help="Number of samples [of each substation].")] = 50_000,
+    samples: Annotated[
+        int,
+        typer.Option(min=0, help="Number of samples (of each substation); 0: 50000, for synthetic 20000."),
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     k: Annotated[int, typer.Option("--k", min=0, help="Neighbours; 0: a twentieth of the samples.")] = 0,
     variant: Annotated[str, typer.Option(help=f"Estimator: {' or '.join(get_args(Variant))}.")] = "gao2017",
@@ -69,15 +75,22 @@ def factorize(
         bool, typer.Option("--labels-as-numbers", help="Treat actions as numbers, as published.")
     ] = False,
     label: Annotated[list[str] | None, typer.Option(help="Column of a recording that is a label.")] = None,
-    shuffles: Annotated[int, typer.Option(min=0, help="Shuffles of every pair.")] = 20,
+    shuffles: Annotated[int, typer.Option(min=0, help="Shuffles of every pair.")] = 10,
     threshold: Annotated[str, typer.Option(help="permutation or quantile.")] = "permutation",
-    fdr: Annotated[float, typer.Option(help="False discovery rate of the permutation threshold.")] = DEFAULT_FDR,
-    quantile: Annotated[float, typer.Option(help="Of each column, for the quantile threshold.")] = DEFAULT_QUANTILE,
+    fdr: Annotated[
+        float, typer.Option(help="False discovery rate of the permutation threshold.")
+    ] = DEFAULT_FDR,
+    quantile: Annotated[
+        float, typer.Option(help="Of each column, for the quantile threshold.")
+    ] = DEFAULT_QUANTILE,
     method: Annotated[
         str, typer.Option(help=f"{', '.join((*get_args(Method), *WITHOUT_SAMPLES))}.")
     ] = "components",
-    clusters: Annotated[int, typer.Option(min=0, help="Their number, where a method asks; 0: let it decide.")] = 0,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples that show the stability.")] = 10,
+    clusters: Annotated[
+        int, typer.Option(min=0, help="Their number, where a method asks; 0: let it decide.")
+    ] = 0,
+    resamples: Annotated[int, typer.Option(min=0, help="How many show the stability; 0: none.")] = 10,
+    resampling: Annotated[str, typer.Option(help="half of the samples each, or bootstrap.")] = "half",
     jobs: Annotated[int, typer.Option(help="Processes for samples, threads for pairs.")] = 2,
     downloaded: Annotated[
         bool, typer.Option("--downloaded", help="Use a downloaded grid2op data set, not the bundled one.")
@@ -86,22 +99,33 @@ def factorize(
     """Collect samples, measure who informs about whom, and write a partition into clusters."""
     try:
         _check_method(method)
+        grouping = cast(Method, method) if method in get_args(Method) else "components"
+        estimator = "mixed_ksg" if labels_as_numbers else "discrete_continuous"
         job = Job(
-            env=env, out=out, n_samples=samples, seed=seed, jobs=jobs, test=not downloaded,
-            labels=tuple(label or ()), method=method, resamples=bootstrap, command=shlex.join(["chorus", *sys.argv[1:]]),
-            matrix=MatrixSettings(
-                k, cast(Variant, variant), "mixed_ksg" if labels_as_numbers else "discrete_continuous", shuffles, seed, jobs
-            ),
-            grouping=GroupingSettings(
-                cast(Threshold, threshold), fdr, quantile,
-                cast(Method, method) if method in get_args(Method) else "components", clusters, seed,
-            ),
-        )  # fmt: skip
+            env=env,
+            out=out,
+            n_samples=samples or (20_000 if env == "synthetic" else 50_000),
+            seed=seed,
+            jobs=jobs,
+            test=not downloaded,
+            labels=tuple(label or ()),
+            method=method,
+            matrix=MatrixSettings(k, cast(Variant, variant), estimator, shuffles, seed, jobs),
+            grouping=GroupingSettings(cast(Threshold, threshold), fdr, quantile, grouping, clusters, seed),
+            resamples=resamples,
+            resampling=cast(Resampling, resampling),
+            command=_command(),
+        )
         partition = _with_progress(job)
     except (FactorizationError, SimulatorError) as error:
         sys.stderr.write(f"{type(error).__module__}.{type(error).__name__}: {error}\n")
         raise typer.Exit(2) from error
     _print(partition, job)
+
+
+def _command() -> str:
+    words = sys.argv[1:]
+    return shlex.join(["chorus", *([] if words[:1] == ["factorize"] else ["factorize"]), *words])
 
 
 def _check_method(method: str) -> None:
@@ -140,7 +164,9 @@ def _print(partition: Partition, job: Job) -> None:
     if partition.stability:
         low, high = partition.stability["adjusted_rand_95_percent"]
         middle = partition.stability["adjusted_rand_median"]
-        console.print(f"stability: adjusted Rand index {middle:.2f} (95 % of resamples: {low:.2f} to {high:.2f})")
+        console.print(
+            f"stability: adjusted Rand index {middle:.2f} (95 % of resamples: {low:.2f} to {high:.2f})"
+        )
     console.print(f"written: {job.out}")
 
 

@@ -14,10 +14,17 @@ from factorization.errors import OutputError, SettingError
 from factorization.matrix import InformationMatrix, MatrixSettings, compute_matrix, save_matrix
 from factorization.partition import Partition
 from factorization.pictures import draw_graph, draw_grid, draw_matrix, draw_stability, write_picture
-from factorization.pipeline import GroupingSettings, Stability, bootstrap, find_edges, make_partition
+from factorization.pipeline import GroupingSettings, find_edges, make_partition
 from factorization.report import write_report
 from factorization.samples import Samples, Variable
-from launch.factorize_sources import GRID2OP, Source, nearest_controllable, partition_without_samples, read_source
+from factorization.stability import Resampling, Stability, resample
+from launch.factorize_sources import (
+    GRID2OP,
+    Source,
+    nearest_controllable,
+    partition_without_samples,
+    read_source,
+)
 from simulator.transmission.sampling import grid_map
 
 WITHOUT_SAMPLES = ("distance", "random", "published")
@@ -39,6 +46,7 @@ class Job:
     matrix: MatrixSettings = field(default_factory=MatrixSettings)
     grouping: GroupingSettings = field(default_factory=GroupingSettings)
     resamples: int = 10
+    resampling: Resampling = "half"
     command: str = ""
 
     @property
@@ -61,20 +69,32 @@ def run(job: Job, progress: Progress) -> Partition:
         raise SettingError(msg)
     _require_writable(job.folder)
     if job.method in WITHOUT_SAMPLES:
-        partition = partition_without_samples(job.env, job.method, job.grouping.n_clusters, job.seed, job.test)
+        partition = partition_without_samples(
+            job.env, job.method, job.grouping.n_clusters, job.seed, job.test
+        )
         partition.write(job.out)
         return partition
     source = _samples(job, progress)
     matrix = compute_matrix(
-        source.samples, job.matrix, job.folder / "checkpoint.npz", lambda a, b: progress("mutual information", a, b)
+        source.samples,
+        job.matrix,
+        job.folder / "checkpoint.npz",
+        lambda a, b: progress("mutual information", a, b),
     )
     save_matrix(matrix, job.folder / "matrix.npz")
     stability = None
     if job.resamples:
-        stability = bootstrap(
-            source.samples, matrix, job.grouping, job.resamples, lambda a, b: progress("bootstrap", a, b)
+        stability = resample(
+            source.samples,
+            matrix,
+            job.grouping,
+            job.resamples,
+            job.resampling,
+            lambda a, b: progress("resamples", a, b),
         )
-    partition = make_partition(matrix, job.grouping, source.extra, stability, {"command": job.command, "seed": job.seed})
+    summary = stability.summary() if stability else {}
+    about = {"command": job.command, "seed": job.seed}
+    partition = make_partition(matrix, job.grouping, source.extra, summary, about)
     partition.write(job.out)
     _draw(job, matrix, partition, stability, source)
     return partition
@@ -89,7 +109,13 @@ def _samples(job: Job, progress: Progress) -> Source:
             if str(saved["key"]) == key:
                 return _restored(job, saved["inputs"], saved["before"], saved["after"])
     source = read_source(
-        job.env, job.n_samples, job.seed, job.jobs, job.test, job.labels, lambda a, b: progress("samples", a, b)
+        job.env,
+        job.n_samples,
+        job.seed,
+        job.jobs,
+        job.test,
+        job.labels,
+        lambda a, b: progress("samples", a, b),
     )
     if job.env.startswith(GRID2OP):
         inputs = np.array([v.id for v in source.samples.inputs])

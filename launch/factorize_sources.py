@@ -68,9 +68,8 @@ def topology_samples(env: str, taken: transmission.TopologySamples) -> Samples:
     """Return the samples of a transmission grid: substations' actions, and lines' loading after them."""
     substations = tuple(Variable("substation", int(s)) for s in taken.controllable)
     lines = tuple(Variable("line", i) for i in range(taken.rho.shape[1]))
-    return Samples(
-        env, substations, lines, taken.action.astype(np.float64), taken.rho.astype(np.float64), frozenset(substations)
-    )  # fmt: skip
+    action, rho = taken.action.astype(np.float64), taken.rho.astype(np.float64)
+    return Samples(env, substations, lines, action, rho, frozenset(substations))
 
 
 def nearest_controllable(grid: GridMap) -> dict[Variable, Variable]:
@@ -105,7 +104,9 @@ def partition_without_samples(env: str, method: str, n_clusters: int, seed: int,
         raise SettingError(msg)
     if method == "published":
         if "case14" not in env:
-            msg = f"method 'published': there is a published partition of 14-substation grids only, got '{env}'"
+            msg = (
+                f"method 'published': there is a published partition of 14-substation grids only, got '{env}'"
+            )
             raise SettingError(msg)
         about = {"source": "State and Action Factorization in Power Grids, arXiv 2409.04467"}
         return Partition(env, clusters_of(published_case14()), {"name": method}, about)
@@ -116,12 +117,9 @@ def partition_without_samples(env: str, method: str, n_clusters: int, seed: int,
         numbers = by_distance(distance[np.ix_(grid.controllable, grid.controllable)], wanted)
     else:
         numbers = at_random(len(grid.controllable), wanted, seed)
-    groups = {
-        Variable("substation", int(s)): int(n) for s, n in zip(grid.controllable, numbers, strict=True)
-    }
+    groups = {Variable("substation", int(s)): int(n) for s, n in zip(grid.controllable, numbers, strict=True)}
     groups |= {extra: groups[near] for extra, near in nearest_controllable(grid).items()}
     groups |= {
         Variable("line", i): groups[Variable("substation", int(a))] for i, (a, _) in enumerate(grid.line_ends)
     }
     return Partition(env, clusters_of(groups), {"name": method, "n_clusters": wanted, "seed": seed})
-

@@ -53,8 +53,8 @@ def random(
     """
     if not blocks or any(s < 1 or a < 0 for s, a in blocks) or not 0 <= weak < 1 or noise < 0 or parents < 1:
         msg = (
-            f"random factored process: blocks {list(blocks)}, noise {noise}, weak {weak}, parents {parents}; expected "
-            "blocks of at least one state component, noise >= 0, weak in [0, 1), parents >= 1"
+            f"random factored process: blocks {list(blocks)}, noise {noise}, weak {weak}, parents {parents}; "
+            "expected blocks of at least one state component, noise >= 0, weak in [0, 1), parents >= 1"
         )
         raise OptionError(msg)
     rng = np.random.default_rng(seed)
@@ -73,7 +73,9 @@ def random(
             chosen = rng.choice(members, min(parents - 1, len(members)), replace=False)
             weight[state, chosen] = rng.uniform(0.7, 1.3, len(chosen))
     weight /= weight.sum(axis=1, keepdims=True)
-    return System(_coupled(weight, state_block, action_block, weak, overlap, rng), state_block, action_block, noise)
+    return System(
+        _coupled(weight, state_block, action_block, weak, overlap, rng), state_block, action_block, noise
+    )
 
 
 def _coupled(

@@ -105,7 +105,9 @@ def _describe(system: System, options: Options, n_envs: int) -> GridSpec:
         state_units=("1",) * system.n_state,
         observation_names=names,
         observation_units={agent: ("1",) * len(own) for agent, own in names.items()},
-        observation_spaces={a: spaces.Box(-_BOUND, _BOUND, (len(own),), np.float32) for a, own in states.items()},
+        observation_spaces={
+            a: spaces.Box(-_BOUND, _BOUND, (len(own),), np.float32) for a, own in states.items()
+        },
         action_spaces={a: spaces.Box(0.0, 1.0, (len(own),), np.float32) for a, own in actions.items()},
         action_names={agent: tuple(f"a{i}" for i in own) for agent, own in actions.items()},
         partition=_true_partition(states, actions),
@@ -118,5 +120,10 @@ def _true_partition(states: dict[str, NDArray[np.int64]], actions: dict[str, NDA
         {"name": name, "variables": {"state": states[name].tolist(), "action": actions[name].tolist()}}
         for name in states
     ]
-    document = {"format": FORMAT, "environment": "synthetic", "method": {"name": "by construction"}, "clusters": clusters}
+    document = {
+        "format": FORMAT,
+        "environment": "synthetic",
+        "method": {"name": "by construction"},
+        "clusters": clusters,
+    }
     return json.dumps(document)

@@ -61,8 +61,8 @@ def _pairs(blocks: Any) -> tuple[tuple[int, int], ...]:
     )
     if not ok or not blocks:
         msg = (
-            f"grid 'synthetic': blocks is {blocks!r}, expected pairs (state components, action components), both "
-            "at least 1: a block without actions has no agent"
+            f"grid 'synthetic': blocks is {blocks!r}, expected pairs (state components, action components), "
+            "both at least 1: a block without actions has no agent"
         )
         raise OptionError(msg)
     return tuple((block[0], block[1]) for block in blocks)

@@ -14,7 +14,9 @@ Float = NDArray[np.float64]
 class System:
     """Constants. Inputs are the state components, then the action components."""
 
-    copy_probability: Float  # (n_state, n_state + n_action): of input i being copied into component j; rows sum to 1
+    copy_probability: (
+        Float  # (n_state, n_state + n_action): of input i being copied into component j; rows sum to 1
+    )
     state_block: NDArray[np.int64]  # (n_state,) block of each state component
     action_block: NDArray[np.int64]  # (n_action,) block of each action component
     noise: float  # standard deviation of observed values, in units of that of a uniform value on [0, 1]

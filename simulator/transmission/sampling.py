@@ -66,12 +66,17 @@ def grid_map(name: str, test: bool = True) -> GridMap:
     layout = env.grid_layout or {}
     actions = _actions(env)
     return GridMap(
-        name, int(env.n_sub), np.stack([env.line_or_to_subid, env.line_ex_to_subid], axis=1).astype(np.int64),
-        np.maximum(np.abs([branch.x_pu for branch in branches]), 1e-6),
-        *(np.asarray(getattr(env, f"{kind}_to_subid"), np.int64) for kind in ("gen", "load", "storage")),
-        np.array([layout.get(sub, (np.nan, np.nan)) for sub in env.name_sub], np.float64),
-        np.array(list(actions), np.int64), np.array([len(some) for some in actions.values()], np.int64),
-    )  # fmt: skip
+        name=name,
+        n_substations=int(env.n_sub),
+        line_ends=np.stack([env.line_or_to_subid, env.line_ex_to_subid], axis=1).astype(np.int64),
+        reactance=np.maximum(np.abs([branch.x_pu for branch in branches]), 1e-6),
+        generator_substation=np.asarray(env.gen_to_subid, np.int64),
+        load_substation=np.asarray(env.load_to_subid, np.int64),
+        storage_substation=np.asarray(env.storage_to_subid, np.int64),
+        layout=np.array([layout.get(sub, (np.nan, np.nan)) for sub in env.name_sub], np.float64),
+        controllable=np.array(list(actions), np.int64),
+        n_actions=np.array([len(some) for some in actions.values()], np.int64),
+    )
 
 
 def collect(
@@ -106,9 +111,9 @@ def collect(
         if progress is not None:
             progress(done, n_samples)
     whole = [part for part in parts if part is not None]
-    return TopologySamples(
-        controllable, np.concatenate([a for a, _ in whole], axis=1), np.concatenate([r for _, r in whole], axis=2)
-    )  # fmt: skip
+    action = np.concatenate([some for some, _ in whole], axis=1)
+    rho = np.concatenate([some for _, some in whole], axis=2)
+    return TopologySamples(controllable, action, rho)
 
 
 def _chunks(
@@ -130,7 +135,7 @@ _sampler: _Sampler | None = None  # of a worker process
 
 
 def _start_worker(name: str, test: bool) -> None:
-    global _sampler  # noqa: PLW0603
+    global _sampler
     _sampler = _Sampler(name, test)
 
 
@@ -148,6 +153,7 @@ class _Sampler:
         self._actions = list(_actions(self._env).values())
         self._idle = self._env.action_space()
         self._ahead = self._forecast_steps()
+        self._last = max(1, int(self._env.get_obs().max_step) - _STATES_PER_START - 1)
 
     def collect(self, n_states: int, seed: int, number: int) -> tuple[Int64, NDArray[np.float32]]:
         """Return the actions (n, n_states) and the loadings (n, n_line, n_states) of one chunk."""
@@ -187,7 +193,7 @@ class _Sampler:
             after, _, done, info = obs.simulate(choices[number], time_step=self._ahead)
             if not done and not info["exception"] and np.isfinite(after.rho).all():
                 return number, after.rho
-        msg = f"grid 'grid2op:{self._name}': {_TRIES} random actions in a row ended the episode; cannot sample it"
+        msg = f"grid 'grid2op:{self._name}': {_TRIES} random actions in a row ended the episode"
         raise CaseError(msg)
 
     def _forecast_steps(self) -> int:
@@ -241,8 +247,8 @@ def _actions(env: Any) -> dict[int, list[Any]]:
     actions = {sub: some for sub, some in actions.items() if len(some) > 1}
     if not actions:
         msg = (
-            f"grid 'grid2op:{env.env_name}': no substation has more than {MORE_THAN_ELEMENTS} elements, so there is "
-            "no topology action to sample; choose another environment"
+            f"grid 'grid2op:{env.env_name}': no substation has more than {MORE_THAN_ELEMENTS} elements, so "
+            "there is no topology action to sample; choose another environment"
         )
         raise CaseError(msg)
     return actions
