@@ -1,4 +1,4 @@
-"""The unitary topology actions of each cluster: do nothing, one substation's busbars, or one line's status."""
+"""The unitary topology actions of a cluster: nothing, one substation's busbars, or one line's status."""
 
 from __future__ import annotations
 

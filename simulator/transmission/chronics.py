@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from grid2op.Chronics import GridStateFromFile, GridStateFromFileWithForecasts, Multifolder
 
-KEPT = 256  # chronics in memory per process, the least recently used leave first
+KEPT = 64  # chronics in memory per process, the least recently used leave first
 
 _cache: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 

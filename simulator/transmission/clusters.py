@@ -66,8 +66,8 @@ def assign(system: System, partition: Partition) -> Clusters:
     missing = np.flatnonzero(sub < 0)
     if missing.size:
         msg = (
-            f"partition for 'grid2op:{system.name}': substations {missing.tolist()} are in no cluster, expected"
-            f" each of 0 to {system.n_sub - 1} in one; add them to a cluster's 'substation' list"
+            f"partition for 'grid2op:{system.name}': substations {missing.tolist()} are in no cluster,"
+            f" expected each of 0 to {system.n_sub - 1} in one; add them to a cluster's 'substation' list"
         )
         raise PartitionError(msg)
     empty = [c.name for i, c in enumerate(partition.clusters) if i not in sub]
@@ -117,8 +117,8 @@ def _indices(members: Iterable[int | str], kind: str, names: tuple[str, ...], cl
         index = names.index(member) if isinstance(member, str) and member in names else member
         if not isinstance(index, int) or not 0 <= index < len(names):
             msg = (
-                f"partition: {kind} {member!r} of cluster '{cluster}' does not exist, expected 0 to {len(names) - 1}"
-                f" or one of grid2op's names; was the partition made for another environment?"
+                f"partition: {kind} {member!r} of cluster '{cluster}' does not exist, expected 0 to"
+                f" {len(names) - 1} or one of grid2op's names; was it made for another environment?"
             )
             raise PartitionError(msg)
         out.append(index)

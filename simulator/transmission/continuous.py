@@ -103,8 +103,9 @@ def _controls(system: System, clusters: Clusters, options: Options, cluster: int
     )
     if not names:
         msg = (
-            f"partition for 'grid2op:{system.name}': cluster '{clusters.names[cluster]}' has nothing to control with"
-            f" kinds {options.kinds}; use actions='topology', other kinds, or a partition that gives it a generator"
+            f"partition for 'grid2op:{system.name}': cluster '{clusters.names[cluster]}' has nothing to"
+            f" control with kinds {options.kinds}; use actions='topology', other kinds, or a partition that"
+            " gives it a generator"
         )
         raise PartitionError(msg)
     return Controls(names, redispatch, curtail, storage)

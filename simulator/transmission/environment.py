@@ -11,7 +11,7 @@ import numpy as np
 
 from simulator.errors import UnknownGridError
 from simulator.transmission.options import Options
-from simulator.transmission.types import System
+from simulator.transmission.types import Int, System
 
 _PARAMETERS = {
     "cooldown_substation": "NB_TIMESTEP_COOLDOWN_SUB",
@@ -110,19 +110,9 @@ def _set_rules(env: Any, options: Options) -> None:
 def describe(env: Any, name: str) -> System:
     """Return the constants of an environment that has just been reset (its state gives the scales)."""
     obs = env.get_obs()
-    ints = {
-        key: np.asarray(getattr(env, source), dtype=np.int64)
-        for key, source in {
-            "line_or_sub": "line_or_to_subid", "line_ex_sub": "line_ex_to_subid", "gen_sub": "gen_to_subid",
-            "load_sub": "load_to_subid", "storage_sub": "storage_to_subid",
-            "line_or_pos": "line_or_pos_topo_vect", "line_ex_pos": "line_ex_pos_topo_vect",
-            "gen_pos": "gen_pos_topo_vect", "load_pos": "load_pos_topo_vect",
-            "storage_pos": "storage_pos_topo_vect",
-        }.items()
-    }  # fmt: skip
-    sub_kv = _sub_kv(env, obs)
+    sub_kv, generators, load = _sub_kv(env, obs), _generators(env), np.abs(obs.load_p)
     limit_a = np.minimum(env.get_thermal_limit(), 1e5)
-    line_mw = np.sqrt(3.0) * sub_kv[ints["line_or_sub"]] * limit_a / 1e3
+    line_mw = np.sqrt(3.0) * sub_kv[env.line_or_to_subid] * limit_a / 1e3
     chronics = env.chronics_handler.real_data.subpaths
     return System(
         name=name,
@@ -131,14 +121,20 @@ def describe(env: Any, name: str) -> System:
         n_busbar=int(env.n_busbar_per_sub),
         substations=_names(env.name_sub), lines=_names(env.name_line), generators=_names(env.name_gen),
         loads=_names(env.name_load), storages=_names(env.name_storage),
-        **ints,
-        **_generators(env),
+        line_or_sub=_ints(env.line_or_to_subid), line_ex_sub=_ints(env.line_ex_to_subid),
+        gen_sub=_ints(env.gen_to_subid), load_sub=_ints(env.load_to_subid),
+        storage_sub=_ints(env.storage_to_subid),
+        line_or_pos=_ints(env.line_or_pos_topo_vect), line_ex_pos=_ints(env.line_ex_pos_topo_vect),
+        gen_pos=_ints(env.gen_pos_topo_vect), load_pos=_ints(env.load_pos_topo_vect),
+        storage_pos=_ints(env.storage_pos_topo_vect),
+        **generators,
         storage_emax=_floats(env.storage_Emax, env.n_storage),
         storage_absorb=_floats(env.storage_max_p_absorb, env.n_storage),
         storage_produce=_floats(env.storage_max_p_prod, env.n_storage),
         sub_kv=sub_kv.astype(np.float32),
         line_mw=np.maximum(line_mw, 1.0).astype(np.float32),
-        load_mw=np.maximum(np.abs(obs.load_p), 1.0).astype(np.float32),
+        load_mw=np.maximum(load, 0.25 * load.mean()).astype(np.float32),
+        gen_mvar=np.maximum(np.abs(obs.gen_q), generators["gen_pmax"]).astype(np.float32),
         max_subs=int(env.parameters.MAX_SUB_CHANGED),
         max_lines=int(env.parameters.MAX_LINE_STATUS_CHANGED),
     )  # fmt: skip
@@ -147,10 +143,10 @@ def describe(env: Any, name: str) -> System:
 def _generators(env: Any) -> dict[str, Any]:
     n_gen = env.n_gen
     if not env.redispatching_unit_commitment_availble:
-        no = np.zeros(n_gen, bool)
-        one = np.maximum(np.abs(env.get_obs().gen_p), 1.0).astype(np.float32)
-        return {"redispatchable": no, "renewable": no, "gen_pmax": one, "gen_span": one,
-                "ramp_up": np.zeros(n_gen, np.float32), "ramp_down": np.zeros(n_gen, np.float32), "price": 1.0}  # fmt: skip
+        no, nil = np.zeros(n_gen, bool), np.zeros(n_gen, np.float32)
+        scale = np.maximum(np.abs(env.get_obs().gen_p), 1.0).astype(np.float32)
+        return {"redispatchable": no, "renewable": no, "gen_pmax": scale, "gen_span": scale,
+                "ramp_up": nil, "ramp_down": nil, "price": 1.0}  # fmt: skip
     return {
         "redispatchable": np.array(env.gen_redispatchable, bool),
         "renewable": np.array(env.gen_renewable, bool),
@@ -170,6 +166,10 @@ def _sub_kv(env: Any, obs: Any) -> np.ndarray[Any, Any]:
     ):  # fmt: skip
         np.maximum.at(out, sub, kv)
     return np.where(out > 0.0, out, 1.0)
+
+
+def _ints(values: Any) -> Int:
+    return np.array(values, dtype=np.int64)
 
 
 def _floats(values: Any, n: int) -> np.ndarray[Any, Any]:

@@ -207,7 +207,8 @@ class TransmissionGrid:
 
     def _check(self, actions: Actions) -> None:
         if set(actions) != set(self._spec.agents):
-            msg = f"{self._spec.name}: actions for agents {sorted(actions)}, expected {sorted(self._spec.agents)}"
+            got, expected = sorted(actions), sorted(self._spec.agents)
+            msg = f"{self._spec.name}: actions for agents {got}, expected {expected}"
             raise ActionError(msg)
         for agent in self._agents:
             agent.check(np.asarray(actions[agent.name]), len(self._rows))

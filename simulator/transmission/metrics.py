@@ -83,6 +83,7 @@ class Meter:
         curtailed = (view(rows, "curtailment") * self._system.gen_pmax).sum(axis=1)
         powers = (
             load, np.maximum(gen - load - storage.sum(axis=1), 0.0),
-            np.abs(view(rows, "actual_dispatch")).sum(axis=1), np.maximum(curtailed, 0.0), np.abs(storage).sum(axis=1),
+            np.abs(view(rows, "actual_dispatch")).sum(axis=1), np.maximum(curtailed, 0.0),
+            np.abs(storage).sum(axis=1),
         )  # fmt: skip
         return tuple((power * hours).astype(np.float32) for power in powers)

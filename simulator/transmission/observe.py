@@ -80,11 +80,6 @@ class Features:
             out[:, column] = values
 
 
-def rho(rows: Float32, layout: Layout) -> Float32:
-    """Return (E, n_line): current over thermal limit; 0 for a line out of service."""
-    return layout.view(rows, "rho")
-
-
 def _within(columns: Int, part: slice) -> Bool:
     inside: Bool = (columns >= part.start) & (columns < part.stop)
     return inside
@@ -105,20 +100,19 @@ def _columns(system: System, clusters: Clusters, layout: Layout) -> list[_Column
         add(
             "time_before_cooldown_sub", index, f"{sub}.cooldown", "10 steps", 10.0, {int(clusters.sub[index])}
         )
-    middle = 0.5 * (1 + system.n_busbar)
-    for index, (name, sub_index) in enumerate(zip(system.topo_names, system.topo_sub.tolist(), strict=True)):
-        add("topo_vect", index, f"{name}.bus", "-1: busbar 1, +1: last, 0: none",
-            max(0.5 * (system.n_busbar - 1), 0.5), {int(clusters.sub[sub_index])}, _line_clusters(system, clusters, name),
-            middle)  # fmt: skip
+    _add_topology(system, clusters, add)
     return out
 
 
-def _line_clusters(system: System, clusters: Clusters, topo_name: str) -> set[int]:
-    """Return the clusters that see a line's end with `border`; nothing for other elements."""
-    line_name = topo_name.removeprefix("line_").rpartition(".")[0]
-    if not topo_name.endswith((".origin", ".extremity")):
-        return set()
-    return _touching(system, clusters, system.lines.index(line_name))
+def _add_topology(system: System, clusters: Clusters, add: Callable[..., None]) -> None:
+    unit, half = "-1: busbar 1, +1: last, 0: none", max(0.5 * (system.n_busbar - 1), 0.5)
+    joint: list[set[int] | None] = [None] * system.n_topo
+    for line in range(system.n_line):
+        for place in (system.line_or_pos[line], system.line_ex_pos[line]):
+            joint[place] = _touching(system, clusters, line)
+    for index, (name, sub) in enumerate(zip(system.topo_names, system.topo_sub.tolist(), strict=True)):
+        at, middle = {int(clusters.sub[sub])}, 0.5 * (1 + system.n_busbar)
+        add("topo_vect", index, f"{name}.bus", unit, half, at, joint[index], middle)
 
 
 def _touching(system: System, clusters: Clusters, line: int) -> set[int]:
@@ -150,22 +144,16 @@ def _add_lines(system: System, clusters: Clusters, add: Callable[..., None]) -> 
 
 def _add_injections(system: System, clusters: Clusters, add: Callable[..., None]) -> None:
     for i, name in enumerate(system.loads):
-        at, mw, kv = (
-            {int(clusters.load[i])},
-            float(system.load_mw[i]),
-            float(system.sub_kv[system.load_sub[i]]),
-        )
+        at, mw = {int(clusters.load[i])}, float(system.load_mw[i])
+        kv = float(system.sub_kv[system.load_sub[i]])
         add("load_p", i, f"{name}.p", f"{mw:.4g} MW", mw, at)
         add("load_q", i, f"{name}.q", f"{mw:.4g} Mvar", mw, at)
         add("load_v", i, f"{name}.v", *_kv(kv), at, None, kv)
     for i, name in enumerate(system.generators):
-        at, mw, kv = (
-            {int(clusters.gen[i])},
-            float(system.gen_pmax[i]),
-            float(system.sub_kv[system.gen_sub[i]]),
-        )
+        at, mw, mvar = {int(clusters.gen[i])}, float(system.gen_pmax[i]), float(system.gen_mvar[i])
+        kv = float(system.sub_kv[system.gen_sub[i]])
         add("gen_p", i, f"{name}.p", f"{mw:.4g} MW", mw, at)
-        add("gen_q", i, f"{name}.q", f"{mw:.4g} Mvar", mw, at)
+        add("gen_q", i, f"{name}.q", f"{mvar:.4g} Mvar", mvar, at)
         add("gen_v", i, f"{name}.v", *_kv(kv), at, None, kv)
         add("target_dispatch", i, f"{name}.target_dispatch", f"{mw:.4g} MW", mw, at)
         add("actual_dispatch", i, f"{name}.actual_dispatch", f"{mw:.4g} MW", mw, at)

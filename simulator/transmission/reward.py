@@ -1,10 +1,12 @@
 """Rewards: staying alive, room on the lines, no overload; one for the team, or one per cluster.
 
-    r = survival + margin * mean over lines of max(0, 1 - rho^2)  -  overload * sum over lines of max(0, rho - 1)
+    r = survival + margin * mean over lines of max(0, 1 - rho^2)
+                 - overload * sum over lines of max(0, rho - 1)
 
 and the game-over reward in the step that ends in a blackout. A line out of service has no margin, so that
-taking lines out does not pay. The margin is that of L2RPN's line-capacity rewards (Marot et al., "Learning
-to run a power network challenge for training topology controllers", Electric Power Systems Research 189, 2020).
+taking lines out does not pay. The margin is that of the first L2RPN challenge (Marot et al., "Learning to
+run a power network challenge for training topology controllers", Electric Power Systems Research 189, 2020;
+grid2op.Reward.L2RPNReward).
 """
 
 from __future__ import annotations

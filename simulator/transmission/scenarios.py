@@ -52,8 +52,8 @@ class Scenarios:
             if days:
                 return days[int(rng.integers(len(days)))]
         msg = (
-            f"grid2op grid: option 'split' is '{self._options.split}', but no day of the chronics belongs to it;"
-            " choose split='all', or a data set with more days (test=False)"
+            f"grid2op grid: option 'split' is '{self._options.split}', but no day of the chronics belongs to"
+            " it; choose split='all', or a data set with more days (test=False)"
         )
         raise OptionError(msg)
 
@@ -68,7 +68,8 @@ class Scenarios:
         """Return all scenarios of a chronic in the split, by day."""
         began, n_steps = self._span(chronic)
         days = range(max(1, (n_steps + 1) // self._day))
-        member = [self._in_split(began + timedelta(days=day)) for day in days]
+        touched = -(-n_steps // self._day)  # the last day may be cut off: too short to start in
+        member = [self._in_split(began + timedelta(days=day)) for day in range(touched)]
         return [
             Scenario(chronic, day * self._day, self._length(self._stay(member, day, n_steps)))
             for day in days
@@ -91,11 +92,10 @@ class Scenarios:
     def _check_list(self, n_chronics: int) -> None:
         for chronic, start in self._options.scenarios or ():
             if chronic >= n_chronics:
-                msg = (
-                    f"grid2op grid: option 'scenarios' has chronic {chronic}, expected less than {n_chronics}"
-                )
-                raise OptionError(msg)
-            n_steps = self._span(chronic)[1]
-            if start >= n_steps:
-                msg = f"grid2op grid: option 'scenarios' starts at {start} in chronic {chronic}, expected less than {n_steps}"
-                raise OptionError(msg)
+                wrong, limit = f"chronic {chronic}", n_chronics
+            elif start >= self._span(chronic)[1]:
+                wrong, limit = f"start step {start} in chronic {chronic}", self._span(chronic)[1]
+            else:
+                continue
+            msg = f"grid2op grid: option 'scenarios' has {wrong}, expected less than {limit}"
+            raise OptionError(msg)

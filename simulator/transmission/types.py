@@ -48,7 +48,8 @@ class System:
     price: float  # per MWh, of the dearest generator
     sub_kv: Float32  # (n_sub,) kV at rest
     line_mw: Float32  # (n_line,) MW that the thermal limit allows at rest
-    load_mw: Float32  # (n_load,) MW at rest
+    load_mw: Float32  # (n_load,) MW at rest, at least a quarter of the mean load
+    gen_mvar: Float32  # (n_gen,) Mvar at rest, at least pmax
     max_subs: int  # substations that one step may change
     max_lines: int  # lines whose status one step may change
 
@@ -73,7 +74,8 @@ class System:
         out = np.empty(self.n_topo, np.int64)
         for pos, sub in (
             (self.line_or_pos, self.line_or_sub), (self.line_ex_pos, self.line_ex_sub),
-            (self.gen_pos, self.gen_sub), (self.load_pos, self.load_sub), (self.storage_pos, self.storage_sub),
+            (self.gen_pos, self.gen_sub), (self.load_pos, self.load_sub),
+            (self.storage_pos, self.storage_sub),
         ):  # fmt: skip
             out[pos] = sub
         return out

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from multiprocessing.connection import Connection
 from typing import Any
@@ -45,14 +46,12 @@ class WorkerCopies:
 
     def reset(self, seed: int | None) -> Tick:
         """Start new episodes; a seed restarts the random streams."""
-        for pipe in self._pipes:
-            pipe.send(("reset", seed))
+        self._send([("reset", seed)] * len(self._pipes))
         return _join(self._gather(STEP_S))
 
     def step(self, commands: Sequence[Command]) -> Tick:
         """Advance every copy by its command, and start a new episode where one ended."""
-        for pipe, share in zip(self._pipes, self._shares, strict=True):
-            pipe.send(("step", [commands[i] for i in share]))
+        self._send([("step", [commands[i] for i in share]) for share in self._shares])
         return _join(self._gather(STEP_S))
 
     def close(self) -> None:
@@ -65,6 +64,11 @@ class WorkerCopies:
                 process.kill()
                 process.join()
         self._pipes, self._processes = [], []
+
+    def _send(self, orders: Sequence[tuple[str, Any]]) -> None:
+        for pipe, order in zip(self._pipes, orders, strict=True):
+            with suppress(OSError):  # of a process that has ended; `_gather` reports it
+                pipe.send(order)
 
     def _gather(self, timeout_s: float) -> list[Any]:
         answers = [self._answer(i, timeout_s) for i in range(len(self._pipes))]
