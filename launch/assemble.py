@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from launch import nodes
@@ -89,7 +88,6 @@ def _critic(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, addres
         "updates": spec.agents.updates,
         "models_dir": str(folder.models),
         "tensorboard_dir": str(folder.tensorboard),
-        "checkpoint_every": spec.agents.checkpoint_every,
         "load": spec.agents.load,
         "run_dir": str(folder.path),
     }
@@ -131,7 +129,7 @@ def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: 
         "updates": every.updates,
         "seed": seed_of(spec.seed, Role.AGENT, index),
         "baseline": own.baseline or every.baseline,
-        "load": own.load or _model_of(every.load, name),
+        "load": own.load or every.load,
         "deterministic": every.deterministic,
         "max_ticks": every.n_steps * every.updates,
         "critic": {"mode": spec.critic.mode, **_critic_settings(spec)},
@@ -149,7 +147,3 @@ def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: 
         forked=True,
         finite=True,
     )
-
-
-def _model_of(models: str | None, name: str) -> str | None:
-    return str(Path(models) / f"{name}.zip") if models else None

@@ -50,8 +50,9 @@ def run_here(node: Node, bus: BusNode) -> int:
             return _run_simulator(node, bus)
         case Kind.CRITIC:
             from agents.critic.node import CriticNode
+            from agents.critic.settings import CriticNodeSettings
 
-            return CriticNode(bus, node.config).run()
+            return CriticNode(bus, CriticNodeSettings.from_mapping(node.config)).run()
         case Kind.AGENT:
             from agents.node import AgentNode
             from agents.settings import AgentSettings

@@ -24,7 +24,7 @@ class Patience:
 
 
 REGULAR = Patience(stage_s=15.0, total_s=30.0, terminate_s=3.0)
-INTERRUPTED = Patience(stage_s=1.5, total_s=3.0, terminate_s=0.8)
+INTERRUPTED = Patience(stage_s=1.2, total_s=2.4, terminate_s=0.6)
 
 
 def stop_all(slots: Sequence[Slot], patience: Patience, meanwhile: Callable[[], None]) -> list[str]:

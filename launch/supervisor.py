@@ -215,10 +215,13 @@ class Supervisor:
         )
 
     def _end(self, patience: shutdown.Patience) -> None:
-        killed = shutdown.stop_all(self.slots, patience, lambda: self._listen(0.0) if self._bus else None)
+        others = [slot for slot in self.slots if slot.node.kind != Kind.BROKER]
+        killed = shutdown.stop_all(others, patience, lambda: self._listen(0.0) if self._bus else None)
+        if self._bus is not None:
+            self._bus.close()  # while there is a broker to take leave of
+            self._bus = None
+        killed += shutdown.stop_all(self._brokers(), patience, lambda: None)
         if killed:
             self._display.say(f"had to kill {', '.join(killed)}", Level.WARNING)
         self._show_logs()
         self._display.show_last(self.view())
-        if self._bus is not None:
-            self._bus.close()

@@ -37,7 +37,7 @@ class NodeThread(threading.Thread):
                 self._bus = bus
                 if not self._stopped.is_set():
                     run_here(self.node, bus)
-        except BaseException as error:  # noqa: BLE001 it is raised again where the run is waited for
+        except BaseException as error:
             self.error = error
 
     def stop(self) -> None:

@@ -83,14 +83,6 @@ def test_a_node_that_keeps_dying_ends_the_run(tmp_path: Path) -> None:
     assert_all_gone(everyone, within_s=2.0)
 
 
-def test_restarts_wait_longer_each_time(tmp_path: Path) -> None:
-    slower = {"max_restarts": 3, "first_delay_s": 0.1, "factor": 3.0, "longest_delay_s": 0.5}
-    weak = {**agent("weak", die_at=10), "restart": slower}
-    with supervise(tmp_path / "run", [weak]) as run:
-        output = run.finish()
-    assert re.findall(r"restart \d of 3 in (\S+) s", output) == ["0.1", "0.3", "0.5"]
-
-
 def test_ctrl_c_ends_everything_in_time(tmp_path: Path) -> None:
     with supervise(tmp_path / "run", ensemble(agent("a", **ENDLESS), agent("b", **ENDLESS))) as run:
         run.wait_until_ready()
@@ -189,7 +181,7 @@ def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    with supervise(tmp_path / "run", [agent("a")], address=address, external_broker=True) as run:
+    with supervise(tmp_path / "run", [agent("a")], address=address, external_broker=True, timeout=2) as run:
         output = run.finish()
     assert run.code == 1
     assert f"broker {address}: nobody answers there; start one with" in output

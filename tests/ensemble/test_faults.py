@@ -1,0 +1,42 @@
+"""Processes of a running ensemble are killed without warning; the run ends well all the same."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.ensemble.runs import Run, interrupt
+
+pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(240)]
+
+
+@pytest.mark.parametrize("victim", ["block_0", "critic", "simulator", "broker"])
+def test_a_run_survives_the_death_of_one_node(tmp_path, victim):
+    with Run(tmp_path / "run", "updates=12") as run:
+        run.wait_for_update(2)
+        run.kill(victim)
+        assert run.exit_code() == 0, run.text()
+        saved = run.saved()
+        assert max(update for agent, update in saved if agent == "block_1") == 12
+        assert max(update for agent, update in saved if agent == "block_0") == 12
+        assert run.log(victim).count("starts: python -m") == 2, run.text()
+        assert run.left() == []
+
+
+def test_a_killed_supervisor_leaves_no_process_behind(tmp_path):
+    with Run(tmp_path / "run", "updates=1000") as run:
+        run.wait_for_update()
+        assert {"broker", "simulator", "critic", "block_0", "block_1"} <= set(run.nodes())
+        run.process.kill()
+        run.process.wait(5)
+        assert run.left(after_s=2.0) == []
+
+
+def test_ctrl_c_ends_everything_in_order_with_the_usual_exit_code(tmp_path):
+    with Run(tmp_path / "run", "updates=1000") as run:
+        run.wait_for_update()
+        interrupt(run.process)
+        assert run.exit_code(timeout_s=5.0) == 128 + signal.SIGINT
+        assert run.left() == []
+        assert {agent for agent, _ in run.saved()} == {"block_0", "block_1"}
