@@ -63,7 +63,7 @@ class Node:
         self._stopped = False
         self._in_use = threading.RLock()  # held by `spin`
         self._depth = 0
-        self._close_wanted = False
+        self._close_wanted = self._closed = False
         self._log = self.publisher(topics.LOG, LogRecord)
         self.server(parameters_of(name), self.parameters.answer)
 
@@ -205,7 +205,8 @@ class Node:
         self.stop()
         with self._in_use:
             self._close_wanted = self._depth > 0  # called by a handler of `spin`
-            if not self._close_wanted:
+            if not self._close_wanted and not self._closed:
+                self._closed = True
                 self._membership.leave()
                 self._transport.close()
 
@@ -219,9 +220,10 @@ class Node:
 
     def _pump(self, timeout_s: float) -> bool:
         """Take in what arrives; False once stopped."""
-        if self._stopped:
-            return False
-        arrived = self._transport.receive(timeout_s)
+        with self._in_use:
+            if self._stopped:
+                return False
+            arrived = self._transport.receive(timeout_s)
         for frames in arrived.publications:
             self._accept(frames)
         for letter in arrived.letters:

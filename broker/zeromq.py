@@ -88,7 +88,7 @@ class ZeroMqTransport:
         self._bell, self._bell_lock = self._hung_bell(), threading.RLock()
         self._early: list[list[bytes]] = []  # messages that came before the echo did
         self._echoes = 0
-        self._joined = False
+        self._joined = self._woken = False
 
     def subscribe(self, topic: bytes) -> None:
         """Ask for a topic; in force when `join` has returned."""
@@ -116,23 +116,17 @@ class ZeroMqTransport:
 
     def receive(self, timeout_s: float) -> Arrived:
         """Return all that has arrived, waiting at most `timeout_s` if nothing has."""
-        early, self._early = self._early, []
-        patience_ms = 0 if early else _ms(timeout_s)
-        if patience_ms != self._patience_ms:
-            self._patience_ms = patience_ms
-            self._subscriber.setsockopt(zmq.RCVTIMEO, patience_ms)
         arrived = Arrived([], [])
+        early, self._early = self._early, []
         for frames in early:
             self._sort(frames, arrived)
-        try:
-            for frames in _messages(self._subscriber):
-                if frames[0].startswith(_PRIVATE):
-                    self._sort(frames, arrived)
-                else:
-                    arrived.publications.append(frames)
-        except zmq.Again:
-            pass
-        return arrived
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._look(0.0 if early else timeout_s, arrived)
+            timeout_s = deadline - time.monotonic()
+            if arrived.publications or arrived.letters or self._woken or timeout_s <= 0:
+                self._woken = False
+                return arrived
 
     def post(self, letter: Letter) -> None:
         """Send a letter to the broker."""
@@ -177,6 +171,15 @@ class ZeroMqTransport:
             pass
         return bell
 
+    def _look(self, timeout_s: float, arrived: Arrived) -> None:
+        patience_ms = _ms(timeout_s)
+        if patience_ms != self._patience_ms:
+            self._patience_ms = patience_ms
+            self._subscriber.setsockopt(zmq.RCVTIMEO, patience_ms)
+        with contextlib.suppress(zmq.Again):
+            for frames in _messages(self._subscriber):
+                self._sort(frames, arrived)
+
     def _sort(self, frames: list[bytes], arrived: Arrived) -> None:
         topic = frames[0]
         if not topic.startswith(_PRIVATE):
@@ -186,6 +189,8 @@ class ZeroMqTransport:
             with contextlib.suppress(zmq.Again):  # probes, which ask nothing
                 while True:
                     self._letters.recv_multipart(zmq.NOBLOCK)
+        elif topic == _WAKE:
+            self._woken = True
 
     def _echo(self, deadline: float) -> bool:
         self._echoes += 1
@@ -200,6 +205,7 @@ class ZeroMqTransport:
                 self._early += _messages(self._subscriber)
             if any(frames[0] == topic for frames in self._early):
                 self._subscriber.setsockopt(zmq.UNSUBSCRIBE, topic)
+                self._early = [frames for frames in self._early if frames[0] != topic]
                 return True
         return False
 
