@@ -170,6 +170,19 @@ def test_lambda_may_differ_between_agents_but_gamma_of_a_shared_head_may_not(wor
     assert local.due
 
 
+def test_a_shared_head_trains_with_the_lambda_of_the_first_agent_whoever_asks_first(world):
+    lambdas = dict(zip(world.agents, (0.2, 0.9, 0.99), strict=True))
+    critics = []
+    for order in (world.agents, world.agents[::-1]):
+        critic = critic_of(world, replace(SMALL, reward="shared"))
+        for agent in order:
+            critic.answer(world.request(agent, 0, T, lam=lambdas[agent]))
+        critic.train()
+        critics.append(critic)
+
+    same_network(*critics)
+
+
 def test_wrong_rewards_are_refused_by_name(world):
     critic = critic_of(world)
     request = replace(world.request("east", 0, T), digest=world.request("north", 0, T).digest)
