@@ -15,6 +15,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agents.description import GridView
+from agents.errors import SettingsError
+
 Float = NDArray[np.float64]
 BAND = 0.05  # pu, unit of the features v_bd (from 1 pu) and v_bq: half the width of the band
 
@@ -34,12 +37,12 @@ class SetpointRange:
         """Read the range out of an action space and the names of its choices or components.
 
         Raises:
-            ValueError: the names tell no voltages.
+            SettingsError: the names tell no voltages.
         """
         volts = [float(number) for name in action_names for number in re.findall(r"([\d.]+) V\b", name)]
         if len(volts) < 2 or not min(volts) < max(volts):
             msg = f"voltage control: actions {list(action_names)} name no range in V; use it on a microgrid"
-            raise ValueError(msg)
+            raise SettingsError(msg)
         low, high = min(volts), max(volts)
         if isinstance(space, spaces.Discrete):
             return cls(low, high, int(space.n), 1, single=True)
@@ -95,7 +98,7 @@ class ConsensusVoltage:
         v_nominal: V.
 
     Raises:
-        ValueError: the observation has no bus voltages.
+        SettingsError: the observation has no bus voltages.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class ConsensusVoltage:
                 f"voltage control: features {list(features)} have {len(self._direct)} v_bd and "
                 f"{len(self._quadrature)} v_bq, expected one of each for every DG, at least {setpoints.n_dg}"
             )
-            raise ValueError(msg)
+            raise SettingsError(msg)
         self._setpoints = setpoints
         self._gain, self._coupling, self._pinning = gain, coupling, pinning
         self._v_nominal = v_nominal
@@ -148,3 +151,13 @@ class ConsensusVoltage:
         apart = (v.shape[1] * own - v.sum(axis=1, keepdims=True)) / max(heard, 1)
         error: Float = self._coupling * apart + self._pinning * (own - 1.0)
         return error
+
+
+def nominal_setpoint(view: GridView) -> NominalSetpoint:
+    """Return the rule for one agent. Raises SettingsError where the grid's actions are no voltages."""
+    return NominalSetpoint(SetpointRange.read(view.action_space, view.action_names))
+
+
+def consensus_voltage(view: GridView) -> ConsensusVoltage:
+    """Return the rule for one agent. Raises SettingsError where the grid is no microgrid."""
+    return ConsensusVoltage(SetpointRange.read(view.action_space, view.action_names), view.feature_names)

@@ -1,12 +1,14 @@
 """What nominal setpoints, random ones and consensus control earn on the microgrids.
 
-python benchmarks/microgrid_baselines.py [--episodes 128] [--seed 1]
+python benchmarks/microgrid_baselines.py [--episodes 128] [--seed 1] [--pictures docs/pictures]
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ import simulator
 from agents.baselines import Policy, RandomPolicy
 from agents.baselines_voltage import ConsensusVoltage, NominalSetpoint, SetpointRange
 from simulator.frame import GridSpec
+from simulator.microgrid.grid import MicrogridGrid
 
 Rule = Callable[[GridSpec, str], Policy]
 
@@ -32,8 +35,18 @@ def at_random(spec: GridSpec, agent: str) -> Policy:
     return RandomPolicy(spec.action_spaces[agent], spec.agents.index(agent))
 
 
-def play(name: str, rule: Rule, n_envs: int, seed: int, actions: str) -> tuple[NDArray[np.floating], ...]:
-    """Return per episode: mean return of an agent, share of voltages in the band, ticks until all were."""
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one episode per copy."""
+
+    returns: NDArray[np.floating]  # (E,) mean over the agents
+    band: NDArray[np.floating]  # (E,) share of bus voltages in the band
+    first: NDArray[np.floating]  # (E,) first tick with all buses in the band, 21 if there was none
+    picture: bytes  # PNG of copy 0
+
+
+def play(name: str, rule: Rule, n_envs: int, seed: int, actions: str) -> Outcome:
+    """Play one episode in every copy."""
     world = simulator.make(name, n_envs, seed, observation="neighbours", actions=actions)
     spec = world.spec
     policies = {agent: rule(spec, agent) for agent in spec.agents}
@@ -46,19 +59,21 @@ def play(name: str, rule: Rule, n_envs: int, seed: int, actions: str) -> tuple[N
         returns += frame.rewards.mean(axis=1)
         band += frame.info["buses_in_band"] / 20
         first = np.where((frame.info["buses_in_band"] == 1.0) & (first > 20), tick, first)
-    return returns, band, first
+    grid = world.grid
+    assert isinstance(grid, MicrogridGrid)
+    return Outcome(returns, band, first, grid.render())
 
 
-def interval(values: Sequence[float] | NDArray[np.floating]) -> str:
+def interval(values: NDArray[np.floating]) -> str:
     """Return mean ± half the width of the 95 % interval."""
-    array = np.asarray(values)
-    return f"{array.mean():.3f} ± {1.96 * array.std(ddof=1) / np.sqrt(len(array)):.3f}"
+    return f"{values.mean():.3f} ± {1.96 * values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pictures", type=Path, help="folder for a picture of an episode of each rule")
     args = parser.parse_args()
     print(f"{args.episodes} episodes, seed {args.seed}; 21 ticks: the band was never reached by all buses\n")
     heads = f"{'return per agent':>17} {'in the band':>15} {'ticks':>14}"
@@ -68,8 +83,10 @@ def main() -> None:
         for rule in rules:
             for actions in ("discrete", "continuous"):
                 got = play(name, rules[rule], args.episodes, args.seed, actions)
-                cells = [interval(values) for values in got]
+                cells = [interval(values) for values in (got.returns, got.band, got.first)]
                 print(f"{name:<12} {actions:<11} {rule:<10} {cells[0]:>17} {cells[1]:>15} {cells[2]:>14}")
+                if args.pictures and actions == "discrete":
+                    (args.pictures / f"{name}_{rule}.png").write_bytes(got.picture)
 
 
 if __name__ == "__main__":

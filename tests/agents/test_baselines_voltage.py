@@ -7,7 +7,15 @@ import pytest
 from gymnasium import spaces
 
 import simulator
-from agents.baselines_voltage import ConsensusVoltage, NominalSetpoint, SetpointRange
+from agents.baselines_voltage import (
+    ConsensusVoltage,
+    NominalSetpoint,
+    SetpointRange,
+    consensus_voltage,
+    nominal_setpoint,
+)
+from agents.description import GridView
+from agents.errors import SettingsError
 
 
 def in_band(name, rule, episodes=1, **options):
@@ -73,8 +81,22 @@ def test_the_nominal_setpoint_is_the_nearest_there_is():
     np.testing.assert_allclose(NominalSetpoint(box).act(np.zeros((3, 9), np.float32)), 0.0)
 
 
+def test_rules_are_made_from_what_an_agent_knows_of_the_grid():
+    spec = simulator.make("microgrid6", observation="neighbours").spec
+    view = GridView(
+        grid=spec.name, agent="dg_5", agents=spec.agents, epoch=0, n_envs=2, dt_s=spec.dt_s,
+        observation_space=spec.observation_spaces["dg_5"], action_space=spec.action_spaces["dg_5"],
+        feature_names=spec.observation_names["dg_5"], action_names=spec.action_names["dg_5"],
+        neighbours=spec.neighbours["dg_5"], masked=False, mode="lockstep", config_sha256="", partition="",
+    )  # fmt: skip
+    low = np.zeros((2, 18), np.float32)
+    low[:, [7, 16]] = -2.0  # v_bd of both at 0.9 pu
+    assert nominal_setpoint(view).act(low).tolist() == [0, 0]
+    assert consensus_voltage(view).act(low).tolist() == [6, 6]  # 480 (1 + 1.3 * 0.1) = 542.4 V
+
+
 def test_grids_without_voltages_are_refused():
-    with pytest.raises(ValueError, match="name no range in V"):
+    with pytest.raises(SettingsError, match="name no range in V"):
         SetpointRange.read(spaces.Discrete(2), ("wait", "reconnect 3"))
-    with pytest.raises(ValueError, match="expected one of each for every DG"):
+    with pytest.raises(SettingsError, match="expected one of each for every DG"):
         ConsensusVoltage(SetpointRange(1.0, 2.0, 0, 1, single=False), ("count",))
