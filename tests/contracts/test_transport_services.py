@@ -92,7 +92,7 @@ def test_a_busy_server_is_a_timeout(make_node):
     server.server(services.CONTROL, control)
     server.ready()
     client.ready()
-    with pytest.raises(RequestTimeoutError, match="no answer within 0.1 s"):
+    with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.1 s"):
         client.client(services.CONTROL).call(ControlRequest("pause"), timeout_s=0.1)
 
 
@@ -135,7 +135,7 @@ def test_a_client_waits_for_its_server(make_node, serving):
     server, client = make_node("simulator"), make_node("client")
     client.ready()
     caller = client.client(services.CONTROL)
-    with pytest.raises(RequestTimeoutError, match="no node serves it after 0.1 s"):
+    with pytest.raises(RequestTimeoutError, match=r"no node serves it after 0\.1 s"):
         caller.wait(0.1)
     server.server(services.CONTROL, control)
     server.ready()

@@ -44,7 +44,12 @@ def test_a_message_arrives_as_it_was_sent(make_node, copies):
     sent = observation(copies, 100)
     publisher.publish(sent, time_s=4.5)
     message, header = wait_for(receiver, subscription)
-    assert (header.topic, header.sender, header.seq, header.time_s) == ("/grid/observation/a", "sender", 0, 4.5)
+    assert (header.topic, header.sender, header.seq, header.time_s) == (
+        "/grid/observation/a",
+        "sender",
+        0,
+        4.5,
+    )
     assert (message.epoch, message.tick, message.mask) == (3, 9, None)
     for name in ("measured_tick", "obs", "reward", "terminated", "truncated"):
         np.testing.assert_array_equal(getattr(message, name), getattr(sent, name))
@@ -174,7 +179,13 @@ def test_malformed_messages_are_refused_and_counted_and_the_node_lives(make_node
     sender.ready()
     good = codec.encode("/clock", Clock(0, 1, 0.0), sender="sender")
     wrong_type = codec.encode("/clock", Action(0, 1, np.zeros(2, np.int64)), sender="sender")
-    for frames in ([good[0], b""], [good[0], b"\xc1" * 40], [good[0], good[1][:-1]], [*good, b"x"], wrong_type):
+    for frames in (
+        [good[0], b""],
+        [good[0], b"\xc1" * 40],
+        [good[0], good[1][:-1]],
+        [*good, b"x"],
+        wrong_type,
+    ):
         sender._transport.publish(frames)
     publisher.publish(Clock(0, 5, 0.0))
     assert wait_for(receiver, subscription).message.tick == 5

@@ -1,0 +1,134 @@
+"""The codec refuses what is wrong, and says what, where, what it got and what it expected."""
+
+from __future__ import annotations
+
+import msgpack
+import numpy as np
+import pytest
+
+from broker import codec
+from broker.errors import FrameError, MessageError
+from broker.messages import Action, Clock, GridDescription, NodeStatus, Observation
+from broker.strict import MAX_HEADER
+
+ACTION = Action(1, 2, np.arange(4, dtype=np.int64))
+STATUS = NodeStatus("running", 1, 0, 0, 0, 0)
+
+
+def forged(message=ACTION, **changes):
+    """Frames of a message with parts of its header changed: place -> new value."""
+    frames = codec.encode("/t", message, sender="peer")
+    header = msgpack.unpackb(frames[1])
+    for place, value in changes.items():
+        header[int(place.removeprefix("at_"))] = value
+    return [frames[0], msgpack.packb(header), *frames[2:]]
+
+
+RAW = ACTION.action.tobytes()
+REFUSED = {
+    "unknown type": (forged(at_0="Pickle"), r"type: got 'Pickle', expected one of \['Action'"),
+    "another schema": (forged(at_1="0" * 16), r"schema of Action: got '0{16}'.*same version"),
+    "sender is no text": (forged(at_2=5), r"header: got .*expected \('str'"),
+    "time is an int": (forged(at_6=5), r"header: got .*expected \('str'"),
+    "missing field": (forged(at_7={"epoch": 1, "tick": 2}), r"missing \['leaving', 'policy_version'\]"),
+    "unknown field": (
+        forged(at_7={"epoch": 1, "tick": 2, "policy_version": 0, "leaving": False, "z": 1}),
+        r"unknown \['z'\]",
+    ),
+    "float for int": (
+        forged(at_7={"epoch": 1.0, "tick": 2, "policy_version": 0, "leaving": False}),
+        r"Action.epoch: got 1.0, expected int",
+    ),
+    "bool for int": (
+        forged(at_7={"epoch": True, "tick": 2, "policy_version": 0, "leaving": False}),
+        r"Action.epoch: got True, expected int",
+    ),
+    "object dtype": (forged(at_8=[["action", "|O", [4], RAW]]), r"\('action', '\|O', \(4,\)\).*expected"),
+    "big-endian": (forged(at_8=[["action", ">i8", [4], RAW]]), r"'>i8'"),
+    "too few bytes": (
+        forged(at_8=[["action", "<i8", [4], RAW[:-1]]]),
+        r"got 31 bytes, expected .*as many bytes",
+    ),
+    "too many bytes": (forged(at_8=[["action", "<i8", [4], RAW + b"x"]]), r"got 33 bytes"),
+    "negative shape": (forged(at_8=[["action", "<i8", [-4], RAW]]), r"\(-4,\)"),
+    "huge shape": (forged(at_8=[["action", "<i8", [2**62, 2**62], RAW]]), r"got 32 bytes"),
+    "shape without dimensions": (forged(at_8=[["action", "<i8", 4, RAW]]), r"got 32 bytes"),
+    "bool that is 2": (forged(at_8=[["action", "|b1", [1], b"\2"]]), r"bools 0 or 1"),
+    "array twice": (forged(at_8=[["action", "<i8", [4], RAW]] * 2), r"2 arrays, .* expected 1 arrays"),
+    "array missing": (forged(at_8=[]), r"missing \['action'\]"),
+    "array unknown": (forged(at_8=[["action", "<i8", [4], RAW], ["b", "<i8", [4], RAW]]), r"unknown \['b'\]"),
+    "scalar as array": (forged(STATUS, at_8=[["tick", "<i8", [4], RAW]]), r"misplaced \['tick'\]"),
+    "frame missing": (forged(at_8=[["action", "<i8", [4], None]]), r"got no bytes"),
+    "frame too many": ([*forged(), b"more"], r"1 frames after the header"),
+    "header cut": (
+        [b"/t\0", forged()[1][:-3]],
+        r"topic /t from unknown sender: header: .* expected MessagePack",
+    ),
+    "header of garbage": ([b"/t\0", b"\xc1"], r"expected MessagePack"),
+    "header too long": ([b"/t\0", bytes(MAX_HEADER + 1)], r"got 65537 bytes, expected at most 65536"),
+    "header missing": ([b"/t\0"], r"frames: got 1, expected a topic and a header"),
+    "no frames": ([], r"frames: got 0"),
+    "topic without its end": ([b"/t", forged()[1]], r"topic: got b'/t', expected a NUL"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(case):
+    frames, complaint = REFUSED[case]
+    with pytest.raises(FrameError, match=complaint) as caught:
+        codec.decode(frames)
+    assert caught.value.sender in ("peer", "unknown sender")
+
+
+def test_refuses_another_type_than_expected():
+    with pytest.raises(FrameError, match="topic /t from peer: type: got Action, expected Clock"):
+        codec.decode(forged(), Clock)
+
+
+def test_refuses_fields_that_disagree():
+    rows = np.zeros(4, np.float32)
+    message = Observation(0, 0, rows, rows, rows, rows, rows)
+    frames = forged(message)
+    header = msgpack.unpackb(frames[1])
+    header[8][1] = ["obs", "<f4", [3], bytes(12)]
+    with pytest.raises(FrameError, match=r"arrays disagree on the number of copies: .*'obs': \(3,\)"):
+        codec.decode([frames[0], msgpack.packb(header)])
+
+
+def test_large_arrays_are_frames_and_small_ones_ride_in_the_header():
+    small = codec.encode("/t", Action(0, 0, np.zeros(512, np.int64)), sender="s")
+    large = codec.encode("/t", Action(0, 0, np.zeros(513, np.int64)), sender="s")
+    assert [len(small), len(large)] == [2, 3]
+    assert len(large[2]) == 513 * 8
+
+
+def test_text_too_long_for_a_header_travels_as_a_frame():
+    text = "ω" * 100_000
+    description = GridDescription(
+        "g", 0, 1, 0.1, ("a", "b"), text, "{}", "{}", 1, 0, False, (), "", text, "", "lockstep"
+    )
+    frames = codec.encode("/t", description, sender="s")
+    assert len(frames) == 4
+    assert len(frames[1]) < MAX_HEADER
+    assert codec.decode(frames).message == description
+    with pytest.raises(FrameError, match="spaces"):
+        codec.decode([*frames[:2], frames[2][:-1], frames[3]])
+
+
+def test_plain_numbers_of_numpy_are_taken_and_wrong_types_are_not():
+    clock = Clock(np.int64(1), np.int32(2), 3)
+    assert codec.decode(codec.encode("/t", clock, sender="s")).message == Clock(1, 2, 3.0)
+    with pytest.raises(MessageError, match=r"Clock.tick: got 1.5, expected int"):
+        codec.encode("/t", Clock(1, 1.5, 0.0), sender="s")
+    with pytest.raises(MessageError, match=r"Action.action: got <c16, expected a numpy array of <f4"):
+        codec.encode("/t", Action(0, 0, np.zeros(2, np.complex128)), sender="s")
+    with pytest.raises(MessageError, match=r"Action.action: got list"):
+        codec.encode("/t", Action(0, 0, [1, 2]), sender="s")
+    with pytest.raises(MessageError, match="cannot be packed"):
+        codec.encode("/t", Clock(2**70, 0, 0.0), sender="s")
+
+
+def test_an_array_that_is_not_contiguous_travels_in_order():
+    array = np.arange(12, dtype=np.float32).reshape(3, 4).T[::2]
+    received = codec.decode(codec.encode("/t", Action(0, 0, array), sender="s"))
+    np.testing.assert_array_equal(received.message.action, array)
