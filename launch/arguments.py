@@ -13,7 +13,7 @@ from typing import Any
 
 from launch.errors import Fault, LaunchFileError
 from launch.suggest import did_you_mean
-from launch.yaml_tree import Entry, parse_scalar
+from launch.yaml_tree import Entry, entry_of, parse_scalar
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
@@ -69,7 +69,7 @@ def parse_overrides(words: Sequence[str]) -> Overrides:
         path = tuple(name.split("."))
         if name in arguments or path in keys:
             raise LaunchFileError([Fault("command line", name, "given twice")])
-        entry = Entry(parse_scalar(text), "command line")
+        entry = entry_of(parse_scalar(text), "command line")
         if len(path) == 1:
             arguments[name] = entry
         else:
@@ -118,7 +118,7 @@ def resolve(arguments: Mapping[str, Argument], given: Mapping[str, Entry]) -> di
     if faults:
         raise LaunchFileError(faults)
     return {
-        name: argument.accept(given[name]) if name in given else Entry(argument.default, argument.where)
+        name: argument.accept(given[name]) if name in given else entry_of(argument.default, argument.where)
         for name, argument in arguments.items()
     }
 
@@ -147,5 +147,5 @@ def substitute(entry: Entry, values: Mapping[str, Entry]) -> Entry:
     if whole:
         value = look_up(whole)
         origin = f" ({whole[0]} from the command line)" if value.where == "command line" else ""
-        return Entry(value.plain(), entry.where + origin)
+        return entry_of(value.plain(), entry.where + origin)
     return Entry(_REFERENCE.sub(lambda match: str(look_up(match).plain()), entry.value), entry.where)

@@ -10,7 +10,6 @@ import typer
 
 from launch.errors import LaunchError
 from launch.imports import ROOT
-from launch.run import Options, run
 
 DEFAULT_FILE = ROOT / "launch" / "files" / "case14.yaml"
 
@@ -65,6 +64,10 @@ def launch(
     ] = False,
 ) -> None:
     """Bring up an ensemble from a launch file, and run it to its end."""
+    if not (dry_run or show_args or threads):
+        _start_importing()
+    from launch.run import Options, run
+
     file, overrides = _split(words or [])
     options = Options(
         file=file,
@@ -82,6 +85,15 @@ def launch(
         sys.stderr.write(f"{error}\n")
         code = error.exit_code
     raise typer.Exit(code)
+
+
+def _start_importing() -> None:
+    """Start the fork server before anything else: its imports take longest, on another core."""
+    from launch import processes
+    from launch.nodes import PRELOADED
+
+    processes.set_environment(PRELOADED)
+    processes.start_fork_server()
 
 
 def _split(words: list[str]) -> tuple[Path, list[str]]:

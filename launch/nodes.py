@@ -7,10 +7,13 @@ Every node takes `--name NAME --broker ADDRESS --config FILE.json`, reports itse
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from broker import Node as BusNode
 from launch.errors import NodeFailedError
 from launch.program import Kind, Node
+
+if TYPE_CHECKING:
+    from broker import Node as BusNode
 
 MODULES = {
     Kind.BROKER: "broker",

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import yaml
 
-from launch.after import after_training
 from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.assemble import assemble
 from launch.display import Display, make_display
-from launch.imports import put_first
 from launch.launch_file import list_arguments, read_launch_file
 from launch.program import Program
 from launch.run_folder import RunFolder, new_run_folder, point_latest
@@ -43,7 +41,16 @@ class Options:
     verbose: bool = False
 
 
-def run(options: Options, then: AfterTraining = after_training) -> int:
+def evaluate_and_report(
+    spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, display: Display
+) -> int:
+    """Do what comes after training; imported then, because pictures take a second to import."""
+    from launch.after import after_training
+
+    return after_training(spec, agents, folder, display)
+
+
+def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
     """Do what the command line says.
 
     Returns:
@@ -73,14 +80,6 @@ def _run(
 ) -> int:
     display = make_display()
     display.say(f"{spec.name}: {spec.simulator.grid}, run folder {_short(folder.path)}")
-    put_first()
-    if not options.threads:
-        # The fork server's imports take longest: they begin before the grid is asked for its agents.
-        from launch import processes
-        from launch.nodes import PRELOADED
-
-        processes.set_environment(PRELOADED)
-        processes.start_fork_server()
     agents = agents_of(root, spec)
     program = assemble(spec, agents, folder, address)
     folder.create()

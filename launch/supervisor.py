@@ -87,10 +87,12 @@ class Supervisor:
         self._stop = signal.Signals(number)
 
     def _start(self) -> None:
-        """Start the broker, join it, start all the rest at once, and wait until every node is ready."""
-        self._begin(self._brokers())
+        """Start the broker, join it, start the rest at once, and wait until every node is ready."""
+        # The simulator's imports take seconds: it begins with the broker, and waits for it by itself.
+        early = [slot for slot in self.slots if slot.node.kind in (Kind.BROKER, Kind.SIMULATOR)]
+        self._begin(early)
         self._bus = self._join()
-        self._begin([slot for slot in self.slots if slot.node.kind != Kind.BROKER])
+        self._begin([slot for slot in self.slots if slot not in early])
         reminded = time.monotonic()
         while self._stop is None and not all(slot.ready or slot.finished for slot in self.slots):
             self._turn()

@@ -3,7 +3,7 @@
 A launch file is read into a tree of `Entry`, so that a fault found much later (after includes,
 substitutions and overrides) can still be reported at its file and line.
 
-Scalars follow YAML 1.2: `3e-4` is a number, and `on`, `yes`, `1:30` are plain words.
+Scalars are those of YAML 1.2: `3e-4` is a number, and `on`, `yes`, `1:30`, `007` are plain words.
 """
 
 from __future__ import annotations
@@ -44,6 +44,15 @@ class Entry:
         return entry.where
 
 
+def entry_of(value: Any, where: str) -> Entry:
+    """Return a plain value as a tree, all of it at one place."""
+    if isinstance(value, dict):
+        return Entry({str(key): entry_of(item, where) for key, item in value.items()}, where)
+    if isinstance(value, list):
+        return Entry([entry_of(item, where) for item in value], where)
+    return Entry(value, where)
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader with the scalars of YAML 1.2's core schema."""
 
@@ -54,7 +63,8 @@ for _tag, _pattern, _first in (
     ("int", r"^[-+]?(?:0o[0-7]+|0x[0-9a-fA-F]+|0|[1-9][0-9_]*)$", "-+0123456789"),
     (
         "float",
-        r"^[-+]?(?:(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN)$",
+        r"^[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))$"
+        r"|^\.(?:nan|NaN)$",
         "-+.0123456789",
     ),
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),

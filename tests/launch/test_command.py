@@ -1,0 +1,106 @@
+"""The command line, as a user meets it: help, checks, exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.errors import ShadowedPackageError
+from launch.imports import ROOT, check_packages
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def command(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run run_ensemble.py from some folder."""
+    script = str(ROOT / "launch" / "run_ensemble.py")
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, script, *words],
+        cwd=cwd,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_teaches_with_examples(tmp_path: Path) -> None:
+    done = command("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "chorus launch launch/files/case14.yaml updates=10 seed=3" in done.stdout
+    assert "Exit codes: 0 regular end" in done.stdout
+
+
+def test_the_frame_of_chorus_imports_no_command() -> None:
+    code = "import sys; from launch.commands import chorus; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numpy", "torch", "pydantic", "yaml", "zmq"} & set(done.stdout.split())
+
+
+def test_a_dry_run_shows_every_node_and_starts_none(tmp_path: Path) -> None:
+    done = command("--dry-run", "simulator.grid=synthetic", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "python -m simulator --name simulator --broker ipc://" in done.stdout
+    assert "python -m agents --name block_0" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_runs_in_a_folder_whose_names_shadow_ours(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+    done = command("--dry-run", "simulator.grid=synthetic", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_arguments_can_be_listed(tmp_path: Path) -> None:
+    done = command("--show-args", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "n_envs=4" in done.stdout
+    assert "copies of the grid that step together" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["none.yaml"], "none.yaml: cannot be read (No such file or directory)"),
+        (["sead=1"], "command line: sead: unknown argument, did you mean seed?"),
+        (["n_envs=few"], "command line: n_envs: argument is 'few', expected an integer"),
+        (["agents.n_step=3"], "command line: agents.n_step: unknown key, did you mean n_steps?"),
+        (["simulator.grid=grid2"], "command line: simulator.grid: grid 'grid2': no such grid"),
+        (["simulator.grid=synthetic", "agents.overrides.west.baseline=random"], "the grid has no agent"),
+        (["updates=0"], "(${updates} from the command line): agents.updates: got 0, expected"),
+    ],
+)
+def test_bad_input_is_an_error_with_exit_code_2(tmp_path: Path, words: list[str], complaint: str) -> None:
+    done = command(*words, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_folder_that_exists_is_not_overwritten(tmp_path: Path) -> None:
+    done = command("simulator.grid=synthetic", "--run-dir", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert (
+        f"run folder {tmp_path}: cannot be made (File exists); choose another with --run-dir" in done.stderr
+    )
+
+
+def test_a_package_that_shadows_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text("")
+    monkeypatch.delitem(sys.modules, "agents", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        ShadowedPackageError, match=f"import agents: finds {tmp_path}/agents, expected {ROOT}"
+    ):
+        check_packages(("agents",))
+
+
+def test_our_own_packages_are_found() -> None:
+    check_packages()
