@@ -78,11 +78,12 @@ class TransmissionGrid:
         commands, applied, verdicts, details = self._decide(actions)
         reconnections = self._reconnect(commands)
         tick = self._copies.step(commands)
-        verdicts[tick.refused[:, None] & (verdicts == Verdict.APPLIED) & self._active(applied)] = (
-            Verdict.ILLEGAL
-        )
-        details[tick.refused[:, None] & (verdicts == Verdict.ILLEGAL) & (details == LEGAL)] = Reason.REFUSED
-        acted = self._active(applied) & (verdicts == Verdict.APPLIED)
+        acted = self._active(applied)
+        refused = acted & tick.refused[:, None]
+        verdicts[refused], details[refused] = Verdict.ILLEGAL, Reason.REFUSED
+        acted &= ~refused
+        for index, agent in enumerate(self._agents):
+            applied[agent.name][refused[:, index]] = self._neutral(agent)[refused[:, index]]
         info = self._meter.after_step(tick, asked, acted, verdicts, details, reconnections)
         self._enter(tick.now)
         return self._frame(tick, applied, verdicts, details, info)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.frame import Float32, Verdict
+from simulator.frame import Bool, Float32, Verdict
 from simulator.transmission.masks import Reason
 from simulator.transmission.types import Int, Layout, System, Tick
 
@@ -53,7 +53,7 @@ class Meter:
         return self._gather(tick, none, none, none, none, none)
 
     def after_step(
-        self, tick: Tick, asked: NDArray[np.bool_], acted: Int, verdicts: NDArray[np.uint8],
+        self, tick: Tick, asked: Bool, acted: Bool, verdicts: NDArray[np.uint8],
         details: NDArray[np.int32], reconnections: Int,
     ) -> Metrics:  # fmt: skip
         """Return the metrics of a step; arrays are (E,) or (E, n_agents)."""

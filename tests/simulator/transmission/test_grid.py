@@ -205,3 +205,28 @@ def test_a_chronic_that_ends_truncates():
 def test_wrong_actions_are_refused(open_grid, actions):
     with pytest.raises(ActionError):
         open_grid.step(actions)
+
+
+def test_what_grid2op_refuses_is_told_to_those_who_acted():
+    """Behind the grid's back one step may change no substation at all."""
+    grid = make_grid(CASE14, 1, 0, gate=0, scenarios=[[0, 288]])
+    grid.reset()
+    grid._copies._copies[0]._env._parameters.MAX_SUB_CHANGED = 0
+    grid.step(nothing(grid))
+    names = grid.spec.action_names["south"]
+    act = next(i for i, name in enumerate(names) if name.startswith("set_bus"))
+    frame = grid.step({"south": np.array([act]), "north": np.array([0])})
+    assert frame.verdicts.tolist() == [[Verdict.ILLEGAL, Verdict.APPLIED]]
+    assert frame.verdict_details.tolist() == [[Reason.REFUSED, -1]]
+    assert frame.applied["south"].tolist() == [0]
+    assert frame.info["interventions"].tolist() == [0]
+    grid.close()
+
+
+def test_opponents_attack_unless_they_are_switched_off():
+    for opponent in (True, False):
+        grid = make_grid("grid2op:rte_case14_opponent", 2, 0, opponent=opponent, gate=9)
+        grid.reset()
+        attacked = sum(grid.step(nothing(grid)).info["attacked"].sum() for _ in range(120))
+        assert (attacked > 0) == opponent
+        grid.close()
