@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulator.errors import ActionError
-from simulator.microgrid.kernel import GAMMA, tick
-from simulator.microgrid.sparse import factorize
+from simulator.microgrid.kernel import GAMMA, factorize, tick
 from simulator.microgrid.types import Bool, Control, Fidelity, Float, Int, State, System
 
 STEP_S = {Fidelity.PHASOR: 5e-3, Fidelity.STANDARD: 1e-3, Fidelity.FULL: 0.25e-3}

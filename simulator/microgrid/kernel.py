@@ -12,13 +12,15 @@ evenly for the tick, at the speed DG 1 had when it began; at the end they are tu
 from __future__ import annotations
 
 from math import sqrt
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.microgrid.compiled import compiled
-from simulator.microgrid.sparse import factorize, solve
-from simulator.microgrid.types import Complex, Control, Float, Network
+from simulator.microgrid.types import Complex, Control, Elimination, Float, Network
+
+Number = TypeVar("Number", np.float64, np.complex128)
 
 GAMMA = 1.0 - sqrt(0.5)  # diagonal of the implicit tableau
 DELTA = 1.0 - 1.0 / (2.0 * GAMMA)  # last row of the explicit tableau: (DELTA, 1 - DELTA, 0)
@@ -60,6 +62,38 @@ def make_scratch(n_dg: int, n_branch: int, n_bus: int, n_matrix: int) -> Scratch
         phasor[4], np.zeros(n_dg, np.complex128), np.zeros(n_branch), phasor[5], phasor[6],
         np.zeros(n_bus + 1, np.complex128), np.zeros(n_matrix, np.complex128),
     )  # fmt: skip
+
+
+@compiled
+def factorize(values: NDArray[Number], elimination: Elimination) -> None:
+    """Turn the entries of a matrix into those of 1/D, L and U, in place; a zero pivot leaves inf and NaN."""
+    start, row, first_target, target = elimination
+    n, n_nonzero = len(start) - 1, len(row)
+    for k in range(n):
+        inverse = 1.0 / values[k]
+        values[k] = inverse
+        t = first_target[k]
+        for i in range(n + start[k], n + start[k + 1]):
+            values[i] *= inverse
+            for j in range(n + n_nonzero + start[k], n + n_nonzero + start[k + 1]):
+                values[target[t]] -= values[i] * values[j]
+                t += 1
+
+
+@compiled
+def solve(values: NDArray[Number], elimination: Elimination, x: NDArray[Number]) -> None:
+    """Replace x, the right-hand side, by the solution; entries of x beyond the matrix are left alone."""
+    start, row, _, _ = elimination
+    n, n_nonzero = len(start) - 1, len(row)
+    for k in range(n):
+        z = x[k]
+        for i in range(start[k], start[k + 1]):
+            x[row[i]] -= values[n + i] * z
+    for k in range(n - 1, -1, -1):
+        z = x[k]
+        for i in range(start[k], start[k + 1]):
+            z -= values[n + n_nonzero + i] * x[row[i]]
+        x[k] = z * values[k]
 
 
 @compiled

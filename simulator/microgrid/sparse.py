@@ -1,4 +1,4 @@
-"""Sparse L U of matrices with a symmetric pattern: order and pattern once, numbers often.
+"""Order a sparse matrix with a symmetric pattern for L U, once; the kernel fills in the numbers, often.
 
 A microgrid is sparse (a tree, a ring), so a factorization that keeps to the nonzeros costs time in
 proportion to the number of buses. Minimum degree ordering: Tinney & Walker, Proc. IEEE 55(11), 1967.
@@ -7,15 +7,10 @@ proportion to the number of buses. Minimum degree ordering: Tinney & Walker, Pro
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.microgrid.compiled import compiled
 from simulator.microgrid.types import Elimination, Int
-
-Number = TypeVar("Number", np.float64, np.complex128)
 
 
 def order_nodes(n: int, edges: Iterable[tuple[int, int]]) -> tuple[Int, Elimination]:
@@ -69,35 +64,3 @@ def _pattern(columns: list[list[int]]) -> Elimination:
         first.append(len(targets))
         targets.extend(position(bare, i, j) for i in column for j in column)
     return Elimination(start, row, np.array(first, np.int64), np.array(targets, np.int64))
-
-
-@compiled
-def factorize(values: NDArray[Number], elimination: Elimination) -> None:
-    """Turn the entries of a matrix into those of 1/D, L and U, in place; a zero pivot leaves inf and NaN."""
-    start, row, first_target, target = elimination
-    n, n_nonzero = len(start) - 1, len(row)
-    for k in range(n):
-        inverse = 1.0 / values[k]
-        values[k] = inverse
-        t = first_target[k]
-        for i in range(n + start[k], n + start[k + 1]):
-            values[i] *= inverse
-            for j in range(n + n_nonzero + start[k], n + n_nonzero + start[k + 1]):
-                values[target[t]] -= values[i] * values[j]
-                t += 1
-
-
-@compiled
-def solve(values: NDArray[Number], elimination: Elimination, x: NDArray[Number]) -> None:
-    """Replace x, the right-hand side, by the solution; entries of x beyond the matrix are left alone."""
-    start, row, _, _ = elimination
-    n, n_nonzero = len(start) - 1, len(row)
-    for k in range(n):
-        z = x[k]
-        for i in range(start[k], start[k + 1]):
-            x[row[i]] -= values[n + i] * z
-    for k in range(n - 1, -1, -1):
-        z = x[k]
-        for i in range(start[k], start[k + 1]):
-            z -= values[n + n_nonzero + i] * x[row[i]]
-        x[k] = z * values[k]

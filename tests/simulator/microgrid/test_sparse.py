@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.microgrid.sparse import factorize, n_values, order_nodes, position, solve
+from simulator.microgrid.kernel import factorize, solve
+from simulator.microgrid.sparse import n_values, order_nodes, position
 
 
 @st.composite
