@@ -37,7 +37,7 @@ class Gains:
 
 
 USUAL = Gains(kp=100.0, ki=20.0)
-TUNED = Gains(kp=50.0, ki=40.0)  # by `python benchmarks/frequency68_calibration.py --search`
+TUNED = Gains(kp=25.0, ki=40.0)  # by `python benchmarks/frequency68_calibration.py --search`
 
 
 class PiAgc:
