@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -70,23 +71,35 @@ class RandomPolicy:
 
 
 class ReconnectOnly:
-    """Reconnect a line whenever that is legal, the first in the catalogue first; else do nothing."""
+    """Reconnect a line that is out as soon as that is legal, the first in the catalogue first.
 
-    def __init__(self, action_names: tuple[str, ...]) -> None:
-        self._reconnects = np.array([name.startswith("reconnect") for name in action_names])
-        if not self._reconnects.any():
+    Actions are known by their names ("set_line_status <line> +1"), the state of a line by the feature
+    "line_<line>.status" (1 connected, 0 out).
+    """
+
+    def __init__(self, action_names: Sequence[str], feature_names: Sequence[str]) -> None:
+        features = {name: index for index, name in enumerate(feature_names)}
+        lines = {
+            index: features[f"line_{name.split()[1]}.status"]
+            for index, name in enumerate(action_names)
+            if name.startswith("set_line_status ") and name.endswith(" +1")
+        }
+        if not lines:
             msg = (
-                f"baseline 'reconnect_only': none of {len(action_names)} actions is called 'reconnect ...'; "
+                f"baseline 'reconnect_only': none of {len(action_names)} actions is 'set_line_status ... +1'; "
                 "use it on a grid whose agents switch lines"
             )
             raise SettingsError(msg)
+        self._actions = np.array(list(lines.keys()))
+        self._statuses = np.array(list(lines.values()))
 
     def act(self, obs: Observations, mask: Masks | None, starts: Starts) -> NDArray[np.generic]:  # noqa: ARG002
         """Return the first legal reconnection of each copy, or 0."""
-        if mask is None:
-            return np.zeros(len(obs), np.int64)
-        first: NDArray[np.int64] = np.argmax(mask & self._reconnects, axis=1)
-        return first  # 0, doing nothing, where there is none
+        wanted = obs[:, self._statuses] < 0.5
+        if mask is not None:
+            wanted &= mask[:, self._actions]
+        chosen: NDArray[np.int64] = np.where(wanted.any(axis=1), self._actions[wanted.argmax(axis=1)], 0)
+        return chosen
 
 
 def make_baseline(name: str, view: GridView, seed: int) -> Policy:
@@ -97,6 +110,6 @@ def make_baseline(name: str, view: GridView, seed: int) -> Policy:
         case "random":
             return RandomPolicy(view.action_space, seed)
         case "reconnect_only":
-            return ReconnectOnly(view.action_names)
+            return ReconnectOnly(view.action_names, view.feature_names)
     msg = f"baseline is {name!r}, expected 'do_nothing', 'random' or 'reconnect_only'"
     raise SettingsError(msg)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecMonitor
@@ -41,6 +42,7 @@ class Learner:
     """
 
     def __init__(self, seat: Seat, settings: AgentSettings) -> None:
+        th.set_num_threads(1)  # agents share the cores, and sums must not depend on how many there are
         self._seat = seat
         self._settings = settings
         self._run_dir = None if settings.run_dir is None else Path(settings.run_dir)

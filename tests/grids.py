@@ -29,11 +29,13 @@ class CounterGrid:
             dt_s=2.0,
             state_names=("count",),
             state_units=("1",),
-            observation_names=dict.fromkeys(agents, ("count", "own_action")),
+            observation_names=dict.fromkeys(agents, ("count", "line_x.status")),
             observation_units=dict.fromkeys(agents, ("1", "1")),
             observation_spaces={a: spaces.Box(-np.inf, np.inf, (2,), np.float32) for a in agents},
             action_spaces=dict.fromkeys(agents, space),
-            action_names=dict.fromkeys(agents, ("shift",) if box else ("wait", "a", "b", "reconnect x")),
+            action_names=dict.fromkeys(
+                agents, ("shift",) if box else ("wait", "a", "b", "set_line_status x +1")
+            ),
             metric_names=("count",),
             neighbours={"left": ("right",), "right": ("left",)},
         )

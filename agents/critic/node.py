@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch as th
+
 from agents.critic import checkpoint
 from agents.critic.centralized import CentralizedCritic
 from agents.critic.errors import DivergenceError, RolloutError
@@ -29,6 +31,7 @@ class CriticNode:
     """
 
     def __init__(self, node: Node, settings: CriticNodeSettings) -> None:
+        th.set_num_threads(1)  # agents share the cores, and sums must not depend on how many there are
         self._node = node
         self._settings = settings
         self._critic: CentralizedCritic | None = None
