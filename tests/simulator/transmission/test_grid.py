@@ -100,20 +100,24 @@ def test_copies_that_end_are_reset_in_the_same_step(episodes):
         assert (steps == frame.terminated).all()
 
 
-def test_copies_are_independent(open_grid, episodes):
-    """What is done to copies 0 and 2 does not change copy 1."""
-    rng, first = np.random.default_rng(0), episodes[0]
-    frame = open_grid.reset(5)
-    assert np.array_equal(frame.state, first.state)
-    for expected in episodes[1:12]:
-        actions = legal(rng, frame)
-        for agent in actions:
-            actions[agent][[0, 2]] = 0
-        # `episodes` was played with the same generator, so copy 1 gets the same actions as there.
-        frame = open_grid.step(actions)
-        if expected.done[[0, 2]].any():
-            break
-        assert np.array_equal(frame.state[1], expected.state[1])
+def life_of_copy_1(grid, others):
+    """Play copy 1 always alike, and the other copies by `others`; return what copy 1 shows."""
+    mine, theirs, frame, shown = np.random.default_rng(1), np.random.default_rng(2), grid.reset(5), []
+    for _ in range(30):
+        actions = others(theirs, frame)
+        for agent, mask in frame.masks.items():
+            actions[agent][1] = mine.choice(np.flatnonzero(mask[1]))
+        frame = grid.step(actions)
+        shown.append(np.concatenate([frame.state[1], frame.rewards[1], frame.done[[1]]]))
+    return np.array(shown)
+
+
+def test_copies_are_independent(open_grid):
+    """What is done to copies 0 and 2 does not change copy 1, through its game overs and resets."""
+    calm = life_of_copy_1(open_grid, lambda _, frame: {a: np.zeros(3, int) for a in frame.masks})
+    wild = life_of_copy_1(open_grid, legal)
+    assert calm[:, -1].sum() > 1
+    assert np.array_equal(calm, wild)
 
 
 def test_an_agent_that_is_not_asked_may_do_nothing_only():
