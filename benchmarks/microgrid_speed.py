@@ -1,4 +1,4 @@
-"""Environment steps per second of the microgrids on one core, against size and number of copies.
+"""Environment steps per second of processor time of the microgrids, against size and number of copies.
 
 python benchmarks/microgrid_speed.py [--seconds 1.0]
 """
@@ -20,12 +20,12 @@ from simulator.microgrid.types import Fidelity, State, System
 
 
 def rate(work: Callable[[], object], steps: int, seconds: float) -> float:
-    """Return steps per second of `work`, which does `steps`; the best of three, after one untimed call."""
+    """Return steps per second of processor time of `work`, which does `steps`; the best of three."""
     work()
     best = 0.0
     for _ in range(3):
-        count, start = 0, time.perf_counter()
-        while (spent := time.perf_counter() - start) < seconds / 3 or not count:
+        count, start = 0, time.process_time()
+        while (spent := time.process_time() - start) < seconds / 3 or not count:
             work()
             count += 1
         best = max(best, count * steps / spent)
@@ -67,7 +67,7 @@ def main() -> None:
     names = ("microgrid6", "microgrid20")
     systems = {name: cases.read_system(cases.DATA / name) for name in names}
 
-    print("E = 64, environment steps/s on one core\n")
+    print("E = 64, environment steps per second of one core's time\n")
     print(f"{'':<44}" + "".join(f"{name:>13}" for name in names))
     for fidelity in Fidelity:
         rates = [physics(systems[name], 64, seconds, fidelity) for name in names]
