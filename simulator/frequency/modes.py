@@ -50,5 +50,5 @@ def modes(system: System) -> list[Mode]:
             continue
         speeds = vector[m : 2 * m]
         shape = speeds / speeds[np.argmax(np.abs(speeds))]
-        found.append(Mode(complex(value), frequency, -float(value.real) / abs(value), shape))
+        found.append(Mode(complex(value), frequency, -float(value.real) / abs(complex(value)), shape))
     return sorted(found, key=lambda mode: mode.frequency_hz)
