@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,3 +58,40 @@ def ipc_path(address: str) -> Path | None:
     if address.startswith("ipc://") and len(address) > len("ipc://"):
         return Path(address.removeprefix("ipc://"))
     return None
+
+
+def unreachable(address: str, timeout_s: float) -> str:
+    """Say that no broker answers, and what to do."""
+    return (
+        f"no broker answers at {address} after {timeout_s:g} s: start one with "
+        f"`python -m broker --address {address}`, or correct the address"
+    )
+
+
+def numeric(endpoint: str) -> str:
+    """Look a host name up: libzmq binds TCP to numbers and interfaces only."""
+    if not endpoint.startswith("tcp://"):
+        return endpoint
+    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+    return endpoint if host == "*" else f"tcp://{socket.gethostbyname(host)}:{port}"
+
+
+def refuse_live_file(endpoint: str) -> None:
+    """Look whether a process listens at a socket file: libzmq would take it away from it.
+
+    Raises:
+        OSError: if one does, or the folder does not exist.
+    """
+    path = ipc_path(endpoint)
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        msg = f"folder {path.parent} does not exist"
+        raise FileNotFoundError(msg)
+    with (
+        socket.socket(socket.AF_UNIX) as probe,
+        contextlib.suppress(ConnectionRefusedError, FileNotFoundError),
+    ):
+        probe.connect(str(path))
+        msg = "address in use: a process listens there"
+        raise OSError(msg)

@@ -52,7 +52,7 @@ class CallDesk:
         self._pump = pump
         self._ids = itertools.count(1)
         self._answers: dict[int, Letter | None] = {}  # calls under way; None until answered
-        self._requests: deque[Letter] = deque()
+        self.requests: deque[Letter] = deque()
         self._servers: dict[str, tuple[Service[Any, Any], Handler]] = {}
 
     def add_server(self, service: Service[Any, Any], handler: Handler) -> None:
@@ -69,14 +69,14 @@ class CallDesk:
     def arrived(self, letter: Letter) -> None:
         """Sort a letter: an answer to a call under way, or a request to be served by `serve`."""
         if letter.operation == "serve":
-            self._requests.append(letter)
+            self.requests.append(letter)
         elif letter.operation == "answer" and letter.id in self._answers:
             self._answers[letter.id] = letter
 
     def serve(self) -> None:
         """Answer the requests that wait."""
-        while self._requests:
-            letter = self._requests.popleft()
+        while self.requests:
+            letter = self.requests.popleft()
             error, frames = None, []
             try:
                 frames = self._served(letter)

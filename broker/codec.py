@@ -18,12 +18,13 @@ import numpy as np
 from broker import strict
 from broker.errors import MessageError
 from broker.messages import Array
-from broker.schema import BY_NAME, Schema, schema_of
+from broker.schema import BY_NAME, BY_TYPE, Schema, schema_of
 from broker.strict import DTYPES, ENVELOPE, MAX_FRAME, MAX_HEADER, TEXT, Frames
 from broker.topics import to_wire
 
 _INLINE = 4 * 1024  # bytes; larger arrays are frames of their own
 _LONG_TEXT = 1024  # characters; longer strings leave a header that is too long
+_new: Any = tuple.__new__
 _PACKER = msgpack.Packer(autoreset=True)
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _Described = tuple[str, str, tuple[int, ...], bytes | None]
@@ -72,11 +73,12 @@ def encode(
     Raises:
         MessageError: if a field is not of its declared type, or something is too large.
     """
-    schema = schema_of(type(message))
-    fields = vars(message)
-    scalars = {name: fields[name] for name in schema.scalars}
-    if tuple(map(type, scalars.values())) != schema.scalar_types or schema.items:
+    schema = BY_TYPE.get(type(message)) or schema_of(type(message))
+    values = schema.values(message)
+    scalars = dict(zip(schema.scalars, values, strict=True))
+    if tuple(map(type, values)) != schema.scalar_types or schema.items:
         scalars = _coerced(schema, scalars)
+    fields = vars(message)
     described: list[_Described] = []
     frames = [to_wire(topic), b""]
     for name in schema.arrays:
@@ -134,7 +136,10 @@ def decode(frames: Frames, expected: type[Any] | None = None) -> Received[Any]:
     if message is None:
         message, topic, envelope = strict.decode(frames, expected)
         type_name, _, sender, incarnation, seq, wall_ns, time_s, *_ = envelope
-    return Received(message, Header(topic, type_name, sender, incarnation, seq, wall_ns, time_s))
+    # As Received(message, Header(...)), without the functions that NamedTuple puts before it.
+    header = _new(Header, (topic, type_name, sender, incarnation, seq, wall_ns, time_s))
+    received: Received[Any] = _new(Received, (message, header))
+    return received
 
 
 def _filled(schema: Schema, scalars: dict[str, Any], described: tuple[Any, ...], frames: Frames) -> Any:

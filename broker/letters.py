@@ -17,6 +17,14 @@ from broker.errors import FrameError
 MAX_HEAD = 1024 * 1024  # bytes
 
 
+PRIVATE = b"/_"  # topics on the wire that start so are the broker's own
+
+
+def letter_topic(route: bytes) -> bytes:
+    """Return the topic on which a node gets its letters."""
+    return PRIVATE + b"letters/" + route + b"\0"
+
+
 class Letter(NamedTuple):
     """One letter."""
 

@@ -47,7 +47,7 @@ class Membership:
             status: called by the lease thread for each heartbeat.
             evicted: called by the lease thread when another process has taken the node's name.
         """
-        self.rejoined = threading.Event()  # the broker was restarted, and knows this node again
+        self.rejoined = False  # the broker was restarted, and knows this node again
         self._node = node
         self._incarnation = incarnation
         self._transport = transport
@@ -159,7 +159,7 @@ class Membership:
             try:
                 if not self._renew(_PATIENCE_S):
                     self.register(_PATIENCE_S)
-                    self.rejoined.set()
+                    self.rejoined = True
                     self._transport.wake()
                     _LOG.info("%s: registered again after a restart of the broker", self._node)
             except ConnectionFailedError as error:

@@ -18,10 +18,14 @@ Array = NDArray[Any]
 
 def _rows(message: object, *arrays: Array | None) -> None:
     """Check that all given arrays have the same first dimension E."""
-    if len({a.shape[:1] for a in arrays if a is not None}) > 1:
-        sizes = {name: a.shape[:1] for name, a in vars(message).items() if hasattr(a, "shape")}
-        msg = f"{type(message).__name__}: arrays disagree on the number of copies: {sizes}"
-        raise MessageError(msg)
+    rows = None
+    for array in arrays:
+        if array is not None:
+            rows = rows or array.shape[:1]
+            if array.shape[:1] != rows:
+                sizes = {name: a.shape[:1] for name, a in vars(message).items() if hasattr(a, "shape")}
+                msg = f"{type(message).__name__}: arrays disagree on the number of copies: {sizes}"
+                raise MessageError(msg)
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class Node:
             self._depth += 1
             try:
                 self._pump(0.0 if news else timeout_s)
-                if not self._stopped:
+                if self._desk.requests and not self._stopped:
                     self._desk.serve()
             finally:
                 self._depth -= 1
@@ -230,7 +230,7 @@ class Node:
             self._desk.arrived(letter)
         if arrived.publications or arrived.letters:
             self._news = True
-        if self._membership.rejoined.is_set():
+        if self._membership.rejoined:
             self._rejoin()
         return not self._stopped
 
@@ -266,13 +266,13 @@ class Node:
 
     def _rejoin(self) -> None:
         """After a restart of the broker: be sure of the subscriptions, and of the newest latched values."""
-        self._membership.rejoined.clear()
+        self._membership.rejoined = False
         try:
             self._transport.join(RENEWAL_S)
             self._fetch_latched(RENEWAL_S)
         except BrokerError as error:
             self._logger.warning("the broker is back, but not wholly: %s", error)
-            self._membership.rejoined.set()
+            self._membership.rejoined = True
 
     def _report(self) -> NodeStatus:
         """Return the status of now; called by the lease thread."""

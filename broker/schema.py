@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from operator import attrgetter
 from typing import Any
 
 from broker import messages
@@ -40,7 +42,12 @@ class Schema:
     required: frozenset[str]  # arrays that may not be None
     array_sets: frozenset[tuple[str, ...]]  # every list of array names that may travel
     absent: dict[str, None]  # arrays that may be missing
+    values: Callable[[Any], tuple[Any, ...]]  # message -> its scalars
     validates: bool  # whether it has a `__post_init__`
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*names) if len(names) > 1 else lambda message: tuple(getattr(message, n) for n in names)
 
 
 def _build(cls: type[Any]) -> Schema:
@@ -65,6 +72,7 @@ def _build(cls: type[Any]) -> Schema:
         required=required,
         array_sets=frozenset(tuple(n for n in choice if n is not None) for choice in choices),
         absent={n: None for n in arrays if n not in required},
+        values=_getter(scalars),
         validates=hasattr(cls, "__post_init__"),
     )
 
@@ -74,7 +82,7 @@ BY_NAME: dict[str, Schema] = {
     for cls in vars(messages).values()
     if isinstance(cls, type) and dataclasses.is_dataclass(cls)
 }
-_BY_TYPE: dict[type[Any], Schema] = {schema.cls: schema for schema in BY_NAME.values()}
+BY_TYPE: dict[type[Any], Schema] = {schema.cls: schema for schema in BY_NAME.values()}
 
 
 def schema_of(cls: type[Any]) -> Schema:
@@ -84,7 +92,7 @@ def schema_of(cls: type[Any]) -> Schema:
         MessageError: if the type is not one of `broker.messages`.
     """
     try:
-        return _BY_TYPE[cls]
+        return BY_TYPE[cls]
     except KeyError:
         msg = f"{cls.__name__} is no message type: expected one of broker.messages, {sorted(BY_NAME)}"
         raise MessageError(msg) from None

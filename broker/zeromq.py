@@ -15,16 +15,15 @@ import contextlib
 import logging
 import math
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 
 import zmq
 
-from broker.address import endpoints, ipc_path
+from broker.address import endpoints, numeric, refuse_live_file, unreachable
 from broker.errors import ConnectionFailedError
-from broker.letters import Letter, unpack
+from broker.letters import PRIVATE, Letter, letter_topic, unpack
 from broker.strict import MAX_FRAME
 from broker.switchboard import Outcome, Switchboard
 from broker.transport import Arrived
@@ -38,8 +37,7 @@ _BATCH = 1_000  # messages taken at one look
 _TICK_MS = 250  # the broker looks at leases at least so often
 _POLLIN, _EVENTS, _RCVMORE, _SNDMORE = int(zmq.POLLIN), int(zmq.EVENTS), int(zmq.RCVMORE), int(zmq.SNDMORE)
 _WELCOME = b"\x01"  # subscribe to everything
-_PRIVATE = b"/_"  # no topic of the users starts so
-_WAKE = _PRIVATE + b"wake\0"
+_WAKE = PRIVATE + b"wake\0"
 _BELL = "inproc://bell"
 
 
@@ -104,7 +102,7 @@ class ZeroMqTransport:
         while not self._joined and self._publisher.poll(_ms(deadline - time.monotonic())):
             self._joined = self._publisher.recv() == _WELCOME
         if not (self._joined and self._echo(deadline)):
-            raise ConnectionFailedError(_unreachable(self._address, timeout_s))
+            raise ConnectionFailedError(unreachable(self._address, timeout_s))
 
     def publish(self, frames: Sequence[bytes]) -> bool:
         """Send a message; False if there was no room for it within 5 s."""
@@ -145,7 +143,7 @@ class ZeroMqTransport:
                 answer = unpack(self._requests.recv_multipart())
                 if answer.id == letter.id:
                     return answer
-        raise ConnectionFailedError(_unreachable(self._address, timeout_s))
+        raise ConnectionFailedError(unreachable(self._address, timeout_s))
 
     def wake(self) -> None:
         """Make a waiting `receive` return."""
@@ -176,13 +174,18 @@ class ZeroMqTransport:
         if patience_ms != self._patience_ms:
             self._patience_ms = patience_ms
             self._subscriber.setsockopt(zmq.RCVTIMEO, patience_ms)
-        with contextlib.suppress(zmq.Again):
+        try:
             for frames in _messages(self._subscriber):
-                self._sort(frames, arrived)
+                if frames[0].startswith(PRIVATE):
+                    self._sort(frames, arrived)
+                else:
+                    arrived.publications.append(frames)
+        except zmq.Again:
+            pass
 
     def _sort(self, frames: list[bytes], arrived: Arrived) -> None:
         topic = frames[0]
-        if not topic.startswith(_PRIVATE):
+        if not topic.startswith(PRIVATE):
             arrived.publications.append(frames)
         elif topic == self._letter_topic:
             arrived.letters.append(unpack(frames[1:]))
@@ -194,7 +197,7 @@ class ZeroMqTransport:
 
     def _echo(self, deadline: float) -> bool:
         self._echoes += 1
-        topic = _PRIVATE + b"echo/%s/%d\0" % (self.route, self._echoes)
+        topic = PRIVATE + b"echo/%s/%d\0" % (self.route, self._echoes)
         self.subscribe(topic)
         interval = _ECHO_S
         while time.monotonic() < deadline:
@@ -259,8 +262,8 @@ class ZeroMqBroker:
     def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         sock = _tuned(self._context.socket(kind), self._address)
         try:
-            _refuse_live_file(endpoint)
-            sock.bind(_numeric(endpoint))
+            refuse_live_file(endpoint)
+            sock.bind(numeric(endpoint))
         except (zmq.ZMQError, OSError) as error:
             self._context.destroy(linger=0)
             msg = f"broker cannot listen at {endpoint}: {error}; free it, or choose another address"
@@ -298,39 +301,26 @@ class ZeroMqBroker:
         return True
 
 
-def letter_topic(route: bytes) -> bytes:
-    """Return the topic on which a node gets its letters."""
-    return _PRIVATE + b"letters/" + route + b"\0"
-
-
 def _send(sock: zmq.Socket[bytes], frames: Sequence[bytes]) -> None:
-    """Send a message; topic and header are one frame: each frame costs at every hop."""
-    send = sock.send
+    """Send a message; topic and header are one frame, because each frame costs at every hop."""
+    send = super(zmq.Socket, sock).send  # without the Python layer above it
     first = b"".join(frames[:2])
-    if len(frames) > 2:
+    for frame in frames[2:]:
         send(first, _SNDMORE)
-        for frame in frames[2:-1]:
-            send(frame, _SNDMORE)
-        send(frames[-1])
-    else:
-        send(first)
+        first = frame
+    send(first)
 
 
 def _messages(sock: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
-    """Yield the messages that wait, their topics and headers apart again; Again if there is none in time.
-
-    After a frame, POLLIN is unset only if the message is complete and none follows: one question for both.
-    """
+    """Yield the messages that wait, topic and header apart again; Again if there is none in time."""
     recv, ask = sock.recv, sock.getsockopt
     for _ in range(_BATCH):
         topic, nul, header = recv().partition(b"\0")
         frames = [topic + nul, header]
-        while more := ask(_EVENTS) & _POLLIN:  # type: ignore[operator]
-            if not ask(_RCVMORE):
-                break
+        while ask(_RCVMORE):
             frames.append(recv())
         yield frames
-        if not more:
+        if not ask(_EVENTS) & _POLLIN:  # type: ignore[operator]
             return
 
 
@@ -344,35 +334,3 @@ def _drain(sock: zmq.Socket[bytes]) -> list[list[bytes]]:
 
 def _ms(seconds: float) -> int:
     return max(0, math.ceil(seconds * 1000))
-
-
-def _unreachable(address: str, timeout_s: float) -> str:
-    return (
-        f"no broker answers at {address} after {timeout_s:g} s: start one with "
-        f"`python -m broker --address {address}`, or correct the address"
-    )
-
-
-def _numeric(endpoint: str) -> str:
-    """Look a host name up: libzmq binds TCP to numbers and interfaces only."""
-    if not endpoint.startswith("tcp://"):
-        return endpoint
-    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
-    return endpoint if host == "*" else f"tcp://{socket.gethostbyname(host)}:{port}"
-
-
-def _refuse_live_file(endpoint: str) -> None:
-    """Look whether a process listens at a socket file: libzmq would take it away from it."""
-    path = ipc_path(endpoint)
-    if path is None:
-        return
-    if not path.parent.is_dir():
-        msg = f"folder {path.parent} does not exist"
-        raise FileNotFoundError(msg)
-    with (
-        socket.socket(socket.AF_UNIX) as probe,
-        contextlib.suppress(ConnectionRefusedError, FileNotFoundError),
-    ):
-        probe.connect(str(path))
-        msg = "address in use: a process listens there"
-        raise OSError(msg)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgpack
 import numpy as np
 import pytest
@@ -78,6 +81,17 @@ def test_refuses(case):
     with pytest.raises(FrameError, match=complaint) as caught:
         codec.decode(frames)
     assert caught.value.sender in ("peer", "unknown sender")
+
+
+def test_the_bytes_in_the_documentation_are_those_on_the_wire():
+    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
+    lines = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} ){16})", page, re.MULTILINE)
+    wire = bytes.fromhex("".join(lines))
+    topic, nul, header = wire.partition(b"\0")
+    message, about = codec.decode([topic + nul, header])
+    assert (about.topic, about.sender, about.seq, about.time_s) == ("/agents/a/action", "a", 6, 0.5)
+    assert (message.epoch, message.tick, message.policy_version, message.leaving) == (1, 7, 2, False)
+    assert message.action.tolist() == [3, -1]
 
 
 def test_refuses_another_type_than_expected():
