@@ -15,7 +15,7 @@ from simulator.frequency.case_files import DATA
 from simulator.frequency.disturbances import Disturbances
 from simulator.frequency.grouping import groups, merged_neighbours
 from simulator.frequency.options import Options
-from simulator.frequency.render import Recorder, picture
+from simulator.frequency.recorder import Recorder
 from simulator.frequency.types import Case, Float, State
 
 DT_S = 2.0
@@ -113,6 +113,8 @@ class FrequencyGrid:
 
     def render(self) -> bytes:
         """Return a PNG of copy 0: its last finished episode, or what there is of its first."""
+        from simulator.frequency.render import picture  # matplotlib is slow to import, and seldom needed
+
         return picture(self.system, self.fleet, self._recorder.episode(), DT_S)
 
     def close(self) -> None:
