@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agents import baselines_frequency, baselines_voltage
 from agents.description import GridView
 from agents.errors import SettingsError
 
@@ -86,7 +87,7 @@ class ReconnectOnly:
         }
         if not lines:
             msg = (
-                f"baseline 'reconnect_only': none of {len(action_names)} actions is 'set_line_status ... +1'; "
+                f"baseline 'reconnect_only': none of {len(action_names)} actions sets a line's status to +1; "
                 "use it on a grid whose agents switch lines"
             )
             raise SettingsError(msg)
@@ -102,14 +103,24 @@ class ReconnectOnly:
         return chosen
 
 
+_RULES: dict[str, Callable[[GridView, int], Policy]] = {
+    "do_nothing": lambda view, _: DoNothing(view.action_space),
+    "random": lambda view, seed: RandomPolicy(view.action_space, seed),
+    "reconnect_only": lambda view, _: ReconnectOnly(view.action_names, view.feature_names),
+    "pi_agc": lambda view, _: baselines_frequency.pi_agc(view),
+    "pi_agc_usual": lambda view, _: baselines_frequency.pi_agc(view, baselines_frequency.USUAL),
+    "nominal_setpoint": lambda view, _: baselines_voltage.nominal_setpoint(view),
+    "consensus_voltage": lambda view, _: baselines_voltage.consensus_voltage(view),
+}
+
+
 def make_baseline(name: str, view: GridView, seed: int) -> Policy:
-    """Return the rule called `name` for one agent. Raises SettingsError."""
-    match name:
-        case "do_nothing":
-            return DoNothing(view.action_space)
-        case "random":
-            return RandomPolicy(view.action_space, seed)
-        case "reconnect_only":
-            return ReconnectOnly(view.action_names, view.feature_names)
-    msg = f"baseline is {name!r}, expected 'do_nothing', 'random' or 'reconnect_only'"
-    raise SettingsError(msg)
+    """Return the rule called `name` (one of `agents.settings.Baseline`) for one agent.
+
+    Raises:
+        SettingsError: there is no such rule, or the agent's grid is none that it controls.
+    """
+    if name not in _RULES:
+        msg = f"baseline is {name!r}, expected one of {list(_RULES)}"
+        raise SettingsError(msg)
+    return _RULES[name](view, seed)

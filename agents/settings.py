@@ -9,7 +9,15 @@ from typing import Any, Literal, Self, get_args
 from agents.errors import SettingsError
 
 Algorithm = Literal["ppo", "maskable_ppo", "recurrent_ppo"]
-Baseline = Literal["do_nothing", "random", "reconnect_only"]
+Baseline = Literal[
+    "do_nothing",
+    "random",
+    "reconnect_only",  # transmission grids
+    "pi_agc",  # frequency68: gains of the calibration's search
+    "pi_agc_usual",  # frequency68: textbook gains
+    "nominal_setpoint",  # microgrids
+    "consensus_voltage",  # microgrids
+]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def bind_models(run_dir: Path, learners: Sequence[str]) -> Manifest:
     models = run_dir / "models"
     files = newest_common_files(models, learners)
     if files is None:
-        msg = f"{models}: the agents {list(learners)} saved no policies after the same update; see {run_dir}/logs"
+        msg = f"{models}: agents {list(learners)} saved no policies after the same update; see logs/"
         raise LaunchError(msg)
     config = (run_dir / "nodes" / "simulator.json").read_bytes()
     simulator = json.loads(config)

@@ -15,7 +15,7 @@ from launch.evaluation import read_results
 from launch.report_data import KINDS, Score, Timing, curves, scores, timings
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; text-align: right; }
 th { border-bottom: 1px solid #999; font-weight: 600; } td:first-child, th:first-child { text-align: left; }
 img { max-width: 100%; } pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
