@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,9 +19,11 @@ from broker import codec, topics
 from broker.errors import BrokerError, ConnectionFailedError, TopicError
 from broker.letters import Letter
 from broker.messages import NodeStatus
-from broker.registry import RENEWAL_S
+from broker.registry import EVERY_TOPIC, RENEWAL_S
 from broker.schema import schema_of
 from broker.transport import Transport
+from broker.version import VERSION
+from broker.vitals import Vitals
 
 _LOG = logging.getLogger("broker.membership")
 _FAREWELL_S = 0.5
@@ -60,6 +63,7 @@ class Membership:
         self._subscribes: dict[str, tuple[str, str]] = {}
         self._serves: dict[str, tuple[str, str]] = {}
         self._latched: dict[str, list[bytes]] = {}
+        self._vitals = Vitals()
         self._leaving = threading.Event()
         self._due = threading.Event()  # a heartbeat is wanted now
         self._thread: threading.Thread | None = None
@@ -76,6 +80,11 @@ class Membership:
         schema = schema_of(message_type)
         with self._lock:
             self._subscribes[topic] = (schema.name, schema.hash)
+
+    def taps(self) -> None:
+        """Declare that the node takes every topic."""
+        with self._lock:
+            self._subscribes[EVERY_TOPIC] = ("*", "")
 
     def serves(self, service: str, request_type: type[Any], response_type: type[Any]) -> None:
         """Declare a service that the node serves."""
@@ -94,6 +103,7 @@ class Membership:
                 "publishes": dict(self._publishes),
                 "subscribes": dict(self._subscribes),
                 "serves": dict(self._serves),
+                "version": VERSION,
             }
             latched = list(self._latched.items())
         body |= {"host": socket.gethostname(), "pid": os.getpid(), "route": self._transport.route}
@@ -177,5 +187,7 @@ class Membership:
         frames = codec.encode(
             topic, status, sender=self._node, incarnation=self._incarnation, seq=next(self._beats)
         )
-        answer = self._request("lease", timeout_s, frames, status=vars(status))
+        sent_ns = time.time_ns()
+        answer = self._request("lease", timeout_s, frames, status=vars(status), vitals=self._vitals.report())
+        self._vitals.heard(sent_ns, answer.body.get("wall_ns"), time.time_ns())
         return answer.body["known"] is True

@@ -13,6 +13,7 @@ from broker.errors import FrameError, TopicError
 
 LEASE_S = 10.0  # a node that has not renewed for so long is gone
 RENEWAL_S = 1.0  # a node renews so often
+EVERY_TOPIC = "/*"  # what a node that takes all topics declares to take
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Declaration:
     publishes: Mapping[str, tuple[str, str, bool]]  # topic -> type, schema hash, latched
     subscribes: Mapping[str, tuple[str, str]]  # topic -> type, schema hash
     serves: Mapping[str, tuple[str, str]]  # service -> request type, response type
+    version: str  # of gridchorus, as far as the node says
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Declaration:
@@ -36,9 +38,10 @@ class Declaration:
             FrameError: if a field is missing or of a wrong kind.
         """
         try:
+            body = {"version": "unknown", **body}
             declaration = cls(**{name: body[name] for name in cls.__dataclass_fields__})
             kinds = tuple(map(type, vars(declaration).values()))
-            if kinds != (str, int, bytes, str, int, dict, dict, dict):
+            if kinds != (str, int, bytes, str, int, dict, dict, dict, str):
                 raise TypeError(kinds)  # noqa: TRY301 - one place says what is wrong
         except (KeyError, TypeError) as error:
             msg = f"register letter: fields {sorted(body)} are no declaration: {error}"
@@ -53,6 +56,7 @@ class Lease:
     declaration: Declaration
     renewed_s: float
     status: dict[str, Any] = field(default_factory=dict)  # of its last heartbeat
+    vitals: dict[str, Any] = field(default_factory=dict)  # of its last heartbeat, see `vitals`
 
 
 class Registry:
@@ -86,8 +90,8 @@ class Registry:
             )
             raise TopicError(msg)
         self._check_against_others(declaration)
-        status = held.status if held is not None else {}
-        self._leases[declaration.node] = Lease(declaration, now_s, status)
+        status, vitals = (held.status, held.vitals) if held is not None else ({}, {})
+        self._leases[declaration.node] = Lease(declaration, now_s, status, vitals)
 
     def renew(self, node: str, incarnation: int, now_s: float) -> Lease | None:
         """Prolong a lease; None if this life of the node is not registered."""
@@ -130,11 +134,13 @@ class Registry:
             name: {
                 "host": lease.declaration.host,
                 "pid": lease.declaration.pid,
+                "version": lease.declaration.version,
                 "publishes": {t: kind for t, (kind, _, _) in lease.declaration.publishes.items()},
                 "subscribes": {t: kind for t, (kind, _) in lease.declaration.subscribes.items()},
                 "serves": sorted(lease.declaration.serves),
                 "renewed_s_ago": round(now_s - lease.renewed_s, 3),
                 "status": lease.status,
+                "vitals": lease.vitals,
             }
             for name, lease in sorted(self._leases.items())
         }
@@ -148,6 +154,8 @@ class Registry:
                 record["publishers"].append(name)
                 record["latched"] |= latched
             for topic, (kind, digest) in lease.declaration.subscribes.items():
+                if topic == EVERY_TOPIC:
+                    continue
                 records.setdefault(topic, _blank(kind, digest))["subscribers"].append(name)
         return dict(sorted(records.items()))
 

@@ -82,6 +82,8 @@ BY_NAME: dict[str, Schema] = {
     for cls in vars(messages).values()
     if isinstance(cls, type) and dataclasses.is_dataclass(cls)
 }
+_HASHES = " ".join(schema.hash for schema in BY_NAME.values())
+VOCABULARY = hashlib.sha256(_HASHES.encode()).hexdigest()[:16]  # differs as soon as one type does
 BY_TYPE: dict[type[Any], Schema] = {schema.cls: schema for schema in BY_NAME.values()}
 
 

@@ -39,9 +39,11 @@ ADVANTAGES = Service("/critic/advantages", AdvantageRequest, Advantages)
 CONTROL = Service("/simulator/control", ControlRequest, ControlReply)
 HISTORY = Service("/simulator/history", HistoryRequest, GridState)
 
+INFO = Service("/broker/info", RegistryRequest, RegistryReply)
 NODES = Service("/broker/nodes", RegistryRequest, RegistryReply)
 TOPICS = Service("/broker/topics", RegistryRequest, RegistryReply)
 SERVICES = Service("/broker/services", RegistryRequest, RegistryReply)
+OF_BROKER = (INFO, NODES, TOPICS, SERVICES)
 
 
 def parameters_of(node: str) -> Service[ParametersRequest, ParametersReply]:

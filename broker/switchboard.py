@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +20,8 @@ from broker.errors import BrokerError, FrameError, TopicError
 from broker.letters import Letter, unpack
 from broker.messages import RegistryReply, RegistryRequest
 from broker.registry import LEASE_S, Declaration, Registry
+from broker.schema import VOCABULARY
+from broker.version import VERSION
 
 _LOG = logging.getLogger("broker.switchboard")
 _NAME = "broker"
@@ -122,9 +127,11 @@ class Switchboard:
 
     def _lease(self, route: bytes, letter: Letter, now_s: float) -> Outcome:
         lease = self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s)
-        outcome = _answered(route, self._done(letter, known=lease is not None))
+        done = self._done(letter, known=lease is not None, wall_ns=time.time_ns())
+        outcome = _answered(route, done)
         if lease is not None and letter.frames:
             lease.status = dict(letter.body["status"])
+            lease.vitals = dict(letter.body.get("vitals", {}))
             outcome.publications.append(letter.frames)
         return outcome
 
@@ -174,12 +181,14 @@ class Switchboard:
     def _own_service(self, service: str, letter: Letter, now_s: float) -> Letter:
         records: dict[str, Any]
         match service:
+            case services.INFO.name:
+                records = {_NAME: self._about()}
             case services.NODES.name:
                 records = self.registry.nodes(now_s)
             case services.TOPICS.name:
                 records = self.registry.topics()
             case services.SERVICES.name:
-                own = {s.name: _NAME for s in (services.NODES, services.TOPICS, services.SERVICES)}
+                own = {s.name: _NAME for s in services.OF_BROKER}
                 kinds = {"request": RegistryRequest.__name__, "response": RegistryReply.__name__}
                 records = {name: {"server": server, **kinds} for name, server in own.items()}
                 records |= self.registry.services()
@@ -191,6 +200,17 @@ class Switchboard:
         reply = RegistryReply(json.dumps(records))
         frames = codec.encode(service, reply, sender=_NAME, incarnation=self._instance)
         return Letter("answer", letter.id, {"error": None}, frames)
+
+    def _about(self) -> dict[str, Any]:
+        """Return what the broker says of its own process."""
+        return {
+            "version": VERSION,
+            "vocabulary": VOCABULARY,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "up_s": round((time.time_ns() - self._instance) / 1e9, 3),
+            "wall_ns": time.time_ns(),
+        }
 
     def _check_registered(self, letter: Letter, now_s: float) -> None:
         if self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s) is None:
