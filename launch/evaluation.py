@@ -28,6 +28,7 @@ from simulator.world import World
 
 RESULTS = "evaluation.json"
 PROGRESS_S = 5.0
+_ENSEMBLE = {"deterministic": "ensemble", "sampled": "ensemble, sampled"}
 
 Progress = Callable[[str], None]
 
@@ -186,7 +187,7 @@ def _limit(world: World) -> int:
 
 
 def _policy_names(settings: Mapping[str, Any]) -> list[str]:
-    ensemble = [f"ensemble ({kind})" for kind in settings["policies"]] if settings["learners"] else []
+    ensemble = [_ENSEMBLE[kind] for kind in settings["policies"]] if settings["learners"] else []
     return [*ensemble, *settings["baselines"]]
 
 
@@ -205,14 +206,14 @@ def _world(run_dir: Path, settings: Mapping[str, Any]) -> World:
 
 def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: World) -> dict[str, Policy]:
     seeds = np.random.SeedSequence(settings["seed"]).generate_state(len(world.spec.agents))
-    if not name.startswith("ensemble"):
+    if name not in _ENSEMBLE.values():
         return {
             agent: make_baseline(name, _view(world, agent), int(seed))
             for agent, seed in zip(world.spec.agents, seeds, strict=True)
         }
     from agents.saved_policy import SavedPolicy
 
-    deterministic = "deterministic" in name
+    deterministic = name == _ENSEMBLE["deterministic"]
     return {
         agent: SavedPolicy.load(run_dir / "models", agent, deterministic=deterministic, seed=int(seed))
         if agent in settings["learners"]

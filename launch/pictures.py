@@ -13,6 +13,7 @@ from launch.report_data import KINDS, Curve, Score, Timing
 _COLOURS = {
     "physics": "#4477aa",
     "acting": "#228833",
+    "answering": "#66ccee",
     "messaging": "#ccbb44",
     "learning": "#ee6677",
     "waiting": "#dddddd",

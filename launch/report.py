@@ -7,6 +7,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -37,8 +38,8 @@ def write_report(run_dir: Path, console: Console) -> Path:
     results, times = scores(read_results(run_dir)), timings(run_dir)
     parts = [f"<h1>{html.escape(run_dir.name)}</h1>"]
     if results:
-        console.print(_table("Held-out scenarios (mean and 95 % interval)", *_score_rows(results)))
-        parts += ["<h2>Held-out scenarios</h2>", _html_table(*_score_rows(results))]
+        console.print(_table(_score_title(results), *_score_rows(results)))
+        parts += [f"<h2>{_score_title(results)}</h2>", _html_table(*_score_rows(results))]
         parts.append(_image(pictures.survival(results), "survived share by policy"))
     rewards = curves(run_dir, "rollout/ep_rew_mean")
     if rewards:
@@ -48,7 +49,8 @@ def write_report(run_dir: Path, console: Console) -> Path:
         parts.append(_image(pictures.learning_curves(rewards, "episode return"), "episode return by agent"))
     if times:
         console.print(_table("Where each tick's time went (milliseconds per tick)", *_timing_rows(times)))
-        parts += ["<h2>Time per tick</h2>", _html_table(*_timing_rows(times))]
+        console.print(_rate(times[0]))
+        parts += ["<h2>Time per tick</h2>", _html_table(*_timing_rows(times)), f"<p>{_rate(times[0])}</p>"]
         parts.append(_image(pictures.time_by_kind(times), "milliseconds per tick by kind of work"))
     config = run_dir / "config.yaml"
     if config.exists():
@@ -58,15 +60,18 @@ def write_report(run_dir: Path, console: Console) -> Path:
     return path
 
 
+def _score_title(results: Sequence[Score]) -> str:
+    return f"{results[0].episodes} held-out scenarios (means with 95 % intervals)"
+
+
 def _score_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
-    heads = ("policy", "episodes", "survived share", "return", "ended early", "interventions")
+    heads = ("policy", "survived share", "return", "ended early", "acted")
     rows = [
         (
             score.policy,
-            str(score.episodes),
             str(score.survived),
             str(score.episode_return),
-            f"{score.terminated} of {score.episodes}",
+            str(score.terminated),
             f"{score.interventions:.1%}",
         )
         for score in results
@@ -75,22 +80,31 @@ def _score_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
 
 
 def _timing_rows(times: Sequence[Timing]) -> tuple[Sequence[str], Rows]:
-    heads = ("node", *KINDS, "env steps/s")
+    heads = ("node", *KINDS)
     rows = [
         (
             timing.node,
             *(f"{timing.per_tick_ms(kind):.2f}" if kind in timing.seconds else "" for kind in KINDS),
-            f"{timing.ticks * timing.n_envs / max(sum(timing.seconds.values()), 1e-9):.0f}",
         )
         for timing in times
     ]
     return heads, rows
 
 
+def _rate(simulator: Timing) -> str:
+    seconds = sum(simulator.seconds.values())
+    steps = simulator.ticks * simulator.n_envs
+    rate = steps / max(seconds, 1e-9)
+    return (
+        f"{simulator.ticks:,} ticks of {simulator.n_envs} copies in {seconds:.0f} s: {rate:,.0f} environment "
+        "steps/s, start and learning included"
+    )
+
+
 def _table(title: str, heads: Sequence[str], rows: Rows) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right")
+        table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,14 @@ import numpy as np
 from agents.statistics import Estimate, bootstrap
 from launch.evaluation import Episode
 
-KINDS = ("physics", "acting", "messaging", "learning", "waiting")  # in the order of the timing table
+KINDS = (
+    "physics",
+    "acting",
+    "answering",
+    "messaging",
+    "learning",
+    "waiting",
+)  # in the order of the timing table
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,15 @@ def curves(run_dir: Path, column: str) -> list[Curve]:
 
 
 def timings(run_dir: Path) -> list[Timing]:
-    """Return every node's timing, the simulator first."""
+    """Return every node's timing, the simulator first; all per tick of the simulator."""
     found = []
     for path in sorted((run_dir / "timing").glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         ticks, n_envs = int(document.get("ticks", 0)), int(document.get("n_envs", 1))
         found.append(Timing(path.stem, ticks, n_envs, document["seconds"]))
-    return sorted(found, key=lambda timing: "physics" not in timing.seconds)
+    found.sort(key=lambda timing: "physics" not in timing.seconds)
+    # The critic counts updates, not ticks.
+    return [replace(t, ticks=found[0].ticks, n_envs=found[0].n_envs) if t.ticks == 0 else t for t in found]
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
