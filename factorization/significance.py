@@ -67,15 +67,15 @@ def p_values(matrix: InformationMatrix) -> Float:
 
     Each value is put in units of its pair's spread (a variance moderated towards that of all pairs,
     after Smyth 2004) and compared with all shuffled values, each in units found from its pair's other
-    shuffles. Beyond the 2 % largest of them an exponential tail is fitted (after Knijnenburg et al.
-    2009), since p-values far below one over the number of shuffles are needed.
+    shuffles. Beyond the 2 % largest of them the tail is extrapolated (after Knijnenburg et al. 2009),
+    since p-values far below one over the number of shuffles are needed.
 
     Raises:
         SettingError: there are too few shuffled values.
     """
     shuffled = matrix.shuffled
     m = len(shuffled)
-    live = matrix.information != 0  # constants carry exactly 0, shuffled or not
+    live = (matrix.information != 0) | shuffled.any(axis=0)  # a constant has 0 throughout
     if m < 2 or m * live.sum() < _FEWEST:
         msg = (
             f"significance of {int(live.sum())} pairs with {m} shuffles each: expected at least 2 shuffles "
@@ -109,12 +109,16 @@ def _in_spreads(values: Float, total: Float, squares: Float, m: int, common: flo
 
 
 def _tail(null: Float, observed: Float) -> Float:
-    """Return the share of `null` (ascending) that reaches each observed value, extrapolated."""
+    """Return the share of `null` (ascending) that reaches each observed value, extrapolated.
+
+    The tail is what an exponential with a mean learnt from n values predicts for one more value: a Pareto
+    distribution of the second kind (Lomax), which allows for the mean being uncertain.
+    """
     size = len(null)
     n_tail = max(10, size // 50)
     edge = null[-n_tail]
-    excess = max(float((null[-n_tail:] - edge).mean()), 1e-300)
+    mean_excess = max(float((null[-n_tail:] - edge).sum()) / (n_tail - 1), 1e-300)
     reached = size - np.searchsorted(null, observed, side="left")
-    beyond = n_tail / size * np.exp(-np.maximum(observed - edge, 0.0) / excess)
+    beyond = n_tail / size * (1 + np.maximum(observed - edge, 0.0) / (n_tail * mean_excess)) ** -n_tail
     probability: Float = np.where(observed > edge, beyond, (1 + reached) / (1 + size))
     return probability

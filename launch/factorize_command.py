@@ -91,7 +91,7 @@ def factorize(
     ] = 0,
     resamples: Annotated[int, typer.Option(min=0, help="How many show the stability; 0: none.")] = 10,
     resampling: Annotated[str, typer.Option(help="half of the samples each, or bootstrap.")] = "half",
-    jobs: Annotated[int, typer.Option(help="Processes for samples, threads for pairs.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes for samples, threads for pairs.")] = 2,
     downloaded: Annotated[
         bool, typer.Option("--downloaded", help="Use a downloaded grid2op data set, not the bundled one.")
     ] = False,

@@ -112,7 +112,7 @@ def _samples(job: Job, progress: Progress) -> Source:
         job.env,
         job.n_samples,
         job.seed,
-        job.jobs,
+        job.jobs if job.jobs > 1 else 0,
         job.test,
         job.labels,
         lambda a, b: progress("samples", a, b),
