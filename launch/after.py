@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 from rich.console import Console
 
 from launch.display import Display
+from launch.program import Kind, Node
 from launch.report import write_report
+from launch.restart import NEVER
 from launch.run_folder import RunFolder
 from launch.seeds import Role, seed_of
 from launch.spec import AgentSpec, LaunchSpec
+from launch.step import run_step
+
+INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, display: Display) -> int:
@@ -27,8 +30,10 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
     if settings["learners"] or settings["baselines"]:
         display.say("evaluating on held-out scenarios")
         # A process of its own: the evaluator needs torch, and the machine its memory back afterwards.
-        command = [sys.executable, "-m", "launch.evaluation", str(folder.path)]
-        code = subprocess.run(command, check=False).returncode
+        node = Node("evaluator", Kind.EXTRA, "launch.evaluation", (str(folder.path),), NEVER)
+        code = run_step(node, folder, display)
+        if code == INTERRUPTED:
+            return code
     console = Console()
     path = write_report(folder.path, console)
     display.say(f"report: {path}")

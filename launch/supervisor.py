@@ -223,6 +223,8 @@ class Supervisor:
             self._bus.close()  # while there is a broker to take leave of
             self._bus = None
         killed += shutdown.stop_all(self._brokers(), patience, lambda: None)
+        for slot in self.slots:
+            slot.finished |= slot.process is not None and slot.process.exit_code() == 0
         if killed:
             self._display.say(f"had to kill {', '.join(killed)}", Level.WARNING)
         self._show_logs()
