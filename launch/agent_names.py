@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import simulator
 from launch import nodes
 from launch.errors import Fault, LaunchFileError
-from launch.spec import LaunchSpec
+from launch.spec import AgentSpec, LaunchSpec
 from launch.suggest import did_you_mean
 from launch.validate import fault_at
 from launch.yaml_tree import Entry
@@ -47,6 +47,10 @@ def check_names(root: Entry, spec: LaunchSpec, agents: tuple[str, ...]) -> Itera
         if name in agents or name in nodes.RESERVED:
             text = "the name is used twice: another node of the ensemble has it; choose another"
             yield fault_at(root, ("nodes", name), text)
+    idle = [name for name in agents if not _has_work(spec, name)]
+    if idle:
+        text = f"is 'act', but {', '.join(idle)} has nothing to act by; give a load or a baseline"
+        yield fault_at(root, ("agents", "mode"), text)
     scada = spec.simulator.scada
     mentioned = [("agents", "overrides", name) for name in spec.agents.overrides]
     links = [("simulator", "scada", "agents", name) for name in (scada.agents if scada else {})]
@@ -54,3 +58,9 @@ def check_names(root: Entry, spec: LaunchSpec, agents: tuple[str, ...]) -> Itera
         if place[-1] not in agents:
             text = f"the grid has no agent of this name, {did_you_mean(place[-1], agents)}"
             yield fault_at(root, place, text)
+
+
+def _has_work(spec: LaunchSpec, name: str) -> bool:
+    own = spec.agents.overrides.get(name, AgentSpec())
+    given = (own.load, own.baseline, spec.agents.load, spec.agents.baseline)
+    return spec.agents.mode == "train" or own.external or any(given)

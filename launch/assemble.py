@@ -62,8 +62,10 @@ def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
         "smoothing": wanted.smoothing,
         "mode": wanted.mode,
         "deadline_s": wanted.deadline_s,
+        "start_deadline_s": wanted.start_deadline_s,
         "on_missing": wanted.on_missing,
         "period_s": wanted.period_s,
+        "lifespan_ticks": wanted.lifespan_ticks,
         "run_dir": str(folder.path),
     }
     return Node(

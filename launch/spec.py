@@ -58,8 +58,10 @@ class SimulatorSpec(Section):
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mode: Literal["lockstep", "realtime"] = "lockstep"
     deadline_s: Seconds = 60.0  # lockstep: how long to wait for an agent
+    start_deadline_s: Seconds = 120.0  # and for one that has not been heard yet
     on_missing: Literal["error", "fallback"] = "error"  # lockstep: what happens after the deadline
     period_s: Seconds | None = None  # realtime: wall time of a tick; None: the grid's own dt
+    lifespan_ticks: Positive = 1  # realtime: an older action counts as missing
     external: bool = False
     restart: RestartSpec = RestartSpec()
 

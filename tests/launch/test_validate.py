@@ -15,7 +15,7 @@ from launch.assemble import assemble
 from launch.errors import LaunchFileError
 from launch.launch_file import read_launch_file
 from launch.run_folder import RunFolder
-from launch.spec import CriticSpec, LaunchSpec
+from launch.spec import CriticSpec, LaunchSpec, SimulatorSpec
 from launch.validate import validate
 from launch.yaml_tree import parse_yaml
 from simulator.settings import SimulatorSettings
@@ -48,6 +48,7 @@ def spec_of(text: str) -> LaunchSpec:
         (LEAST + "critic: {popart: 1}\n", "critic.popart: got 1, expected true or false"),
         (LEAST + "critic: {hidden: [1, x]}\n", "x.yaml:3: critic.hidden.1: got 'x', expected an integer"),
         (LEAST + "critic: {mode: none}\n", "x.yaml:3: critic.mode: got 'none', but agents.mode is 'train'"),
+        (LEAST + "critic: {history_ticks: 100}\n", "critic.history_ticks: got 100, expected more than"),
         (LEAST + "sead: 1\n", "x.yaml:3: sead: unknown key, did you mean seed?"),
         (LEAST + "nodes: {rec: {modul: x}}\n", "nodes.rec.modul: unknown key, did you mean module?"),
         (LEAST + "nodes: {'a b': {module: x}}\n", "a name of letters, digits"),
@@ -88,6 +89,10 @@ def test_all_faults_are_reported_at_once_in_the_order_of_the_file() -> None:
             "x.yaml:3: agents.overrides.block_7: the grid has no",
         ),
         (LEAST + "nodes: {block_0: {module: m}}\n", "x.yaml:3: nodes.block_0: the name is used twice"),
+        (
+            LEAST + "agents: {mode: act}\n",
+            "x.yaml:3: agents.mode: is 'act', but block_0, block_1 has nothing",
+        ),
         (LEAST + "nodes: {critic: {module: m}}\n", "x.yaml:3: nodes.critic: the name is used twice"),
         (
             "name: x\nsimulator:\n  grid: synthetic\n  scada: {agents: {blok_0: {}}}\n",
@@ -108,6 +113,11 @@ def test_a_grid_that_names_two_agents_alike_is_refused() -> None:
     assert len(found) == 2
     assert "the grid names 2 agents 'a'" in found[0]
     assert "the grid names an agent 'critic', which is another node's name" in found[1]
+
+
+def test_the_simulator_section_knows_every_setting_a_user_needs() -> None:
+    own = {"seed", "run_dir", "retry_s", "max_ticks", "history_ticks"}  # the launcher's, or nobody's business
+    assert {field.name for field in fields(SimulatorSettings)} - own <= set(SimulatorSpec.model_fields)
 
 
 def test_the_critic_section_knows_every_setting_of_the_critic_and_no_other() -> None:
