@@ -16,6 +16,14 @@ COMMANDS = {
         "launch.launch_command:app",
         "Bring up an ensemble from a launch file, run it to its end.",
     ),
+    "eval": (
+        "launch.eval_command:app",
+        "Play a run's policies and the baselines on held-out scenarios.",
+    ),
+    "factorize": (
+        "launch.factorize_command:app",
+        "Measure who informs about whom, and write a partition into clusters.",
+    ),
 }
 
 

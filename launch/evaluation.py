@@ -48,8 +48,8 @@ class Episode:
 
     @property
     def survived(self) -> float:
-        """Return the share of the episode that was survived, 0 to 1."""
-        return self.ticks / self.limit
+        """Return the share of the episode that was survived, 0 to 1; 1 where it ended in its time."""
+        return self.ticks / self.limit if self.terminated else 1.0
 
 
 def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
@@ -62,7 +62,7 @@ def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
     Raises:
         LaunchError: the folder is no run, or has no saved policies.
     """
-    settings = _read(run_dir / "nodes" / "evaluator.json")
+    settings = read_settings(run_dir)
     if settings["learners"]:
         from launch.manifest import bind_models
 
@@ -80,6 +80,11 @@ def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
     document = {"settings": settings, "episodes": [asdict(episode) for episode in results]}
     (run_dir / RESULTS).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return results
+
+
+def read_settings(run_dir: Path) -> dict[str, Any]:
+    """Return what to evaluate, as the run left it. Raises LaunchError if it is no run."""
+    return _read(run_dir / "nodes" / "evaluator.json")
 
 
 def read_results(run_dir: Path) -> list[Episode]:
@@ -111,13 +116,14 @@ def play(
     while tally.running.any() and tally.tick < limit:
         actions = {
             agent: policy.act(
-                frame.observations[agent], None if frame.masks is None else frame.masks[agent], starts
+                frame.observations[agent], None if frame.masks is None else frame.masks.get(agent), starts
             )
             for agent, policy in policies.items()
         }
+        resting = {agent: world.fallback(agent) for agent in spec.agents}
         frame = world.step(actions)
         starts = frame.done
-        tally.count(frame)
+        tally.count(frame, resting)
         if time.monotonic() - said > PROGRESS_S:
             said = time.monotonic()
             say(f"{name}: tick {tally.tick} of at most {limit}, {int(tally.running.sum())} episodes go on")
@@ -139,12 +145,13 @@ class _Tally:
         self._acted = np.zeros(n)
         self._metrics = {metric: np.zeros(n) for metric in world.spec.metric_names}
 
-    def count(self, frame: simulator.Frame) -> None:
+    def count(self, frame: simulator.Frame, resting: simulator.Actions) -> None:
+        """Add one tick; `resting` is what the fallback would have done in it."""
         self.tick += 1
         now = self.running
         self._ticks[now] += 1
         self._return[now] += frame.rewards[now].mean(axis=1)
-        self._acted += np.where(now, self._interventions(frame), 0.0)
+        self._acted += np.where(now, self._interventions(frame, resting), 0.0)
         for metric, total in self._metrics.items():
             if metric in frame.info:
                 total += np.where(now, frame.info[metric].astype(np.float64), 0.0)
@@ -166,11 +173,11 @@ class _Tally:
             for copy in range(len(self._ticks))
         ]
 
-    def _interventions(self, frame: simulator.Frame) -> Any:
+    def _interventions(self, frame: simulator.Frame, resting: simulator.Actions) -> Any:
         """Return (E,): the share of agents whose applied action is not the fallback."""
         assert frame.applied is not None
         acted = [
-            (frame.applied[agent] != self._world.fallback(agent)).reshape(len(self._ticks), -1).any(axis=1)
+            (frame.applied[agent] != resting[agent]).reshape(len(self._ticks), -1).any(axis=1)
             for agent in self._world.spec.agents
         ]
         return np.mean(acted, axis=0)
