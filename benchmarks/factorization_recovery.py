@@ -1,4 +1,4 @@
-"""How often the true blocks are found: the published synthetic example, random processes, and nothing at all."""
+"""How often the true blocks are found: of the published example, of random processes, and of none at all."""
 
 from __future__ import annotations
 
@@ -118,9 +118,8 @@ def independent(runs, n, fdr, jobs):
         )
         any_edge += bool(found.any())
         edges += int(found.sum())
-    print(
-        "\n| runs | pairs | false discovery rate | runs with an edge | edges in all |\n| --- | --- | --- | --- | --- |"
-    )
+    print("\n| runs | pairs | false discovery rate | runs with an edge | edges in all |")
+    print("| --- | --- | --- | --- | --- |")
     print(f"| {runs} | 100 each | {fdr} | {any_edge} ({any_edge / runs:.1%}) | {edges} of {100 * runs:,} |")
 
 

@@ -60,9 +60,7 @@ def pair(n, rho=0.8):
 
 
 def compare(sizes, published):
-    print(
-        "| N | k | this package (s) | trees, vectorized (s) | ratio | trees, per point (s) | ratio | difference |"
-    )
+    print("| N | k | here (s) | trees, vectorized (s) | ratio | trees, per point (s) | ratio | difference |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for n in sizes:
         x, y = pair(n)
@@ -79,9 +77,7 @@ def compare(sizes, published):
 
 
 def grow(sizes):
-    print(
-        "\n| N | k | seconds | µs per point | µs per point / (log2 N)^2 | peak memory (MB) | bytes per point |"
-    )
+    print("\n| N | k | seconds | µs per point | µs / (log2 N)^2 | peak (MB) | bytes per point |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for n in sizes:
         x, y = pair(n)

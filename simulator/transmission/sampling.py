@@ -9,6 +9,8 @@ sample is lost to an episode that ends.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -136,7 +138,16 @@ _sampler: _Sampler | None = None  # of a worker process
 
 def _start_worker(name: str, test: bool) -> None:
     global _sampler
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _sampler = _Sampler(name, test)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(size: int, seed: int, number: int) -> tuple[Int64, NDArray[np.float32]]:

@@ -68,7 +68,7 @@ def test_each_input_may_have_samples_of_its_own():
     assert information[0, 0] > 1.0 > 0.2 > abs(information[0, 1])
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -77,9 +77,9 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
 
     def kill(done, total):
         if done >= total / 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         compute_matrix(samples, SETTINGS, checkpoint, kill)
     seen = []
     matrix = compute_matrix(samples, SETTINGS, checkpoint, lambda done, total: seen.append((done, total)))
@@ -92,10 +92,10 @@ def test_a_checkpoint_of_other_samples_or_settings_is_not_used(tmp_path):
     checkpoint = tmp_path / "checkpoint.npz"
 
     def kill(done, total):
-        raise Killed
+        raise KilledError
 
     for other in (some_samples(seed=1), some_samples()):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             compute_matrix(other, replace(SETTINGS, k=19), checkpoint, kill)
         seen = []
         compute_matrix(some_samples(), SETTINGS, checkpoint, lambda done, _, seen=seen: seen.append(done))
