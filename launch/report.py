@@ -69,12 +69,13 @@ def _score_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
     rows = [
         (
             score.policy,
-            str(score.survived),
+            f"{survived.value:.0%} [{survived.low:.0%}, {survived.high:.0%}]",
             str(score.episode_return),
             str(score.terminated),
             f"{score.interventions:.1%}",
         )
         for score in results
+        for survived in (score.survived,)
     ]
     return heads, rows
 
