@@ -14,7 +14,7 @@ from typing import ClassVar
 from broker.errors import ConnectionFailedError
 from broker.letters import Letter, unpack
 from broker.switchboard import Outcome, Switchboard
-from broker.transport import Arrived
+from broker.transport import EVERYTHING, Arrived
 
 _MAX_WAITING = 100_000  # messages that wait for one node; more are dropped, as by a broker
 
@@ -97,8 +97,12 @@ class _Hub:
 
     def publish(self, frames: Sequence[bytes]) -> None:
         with self.lock:
-            for inbox in self._subscribers.get(frames[0], ()):
+            everything = self._subscribers.get(EVERYTHING, ())
+            for inbox in everything:
                 inbox.put(frames)
+            for inbox in self._subscribers.get(frames[0], ()):
+                if inbox not in everything:
+                    inbox.put(frames)
 
     def handle(self, route: bytes, letter: Letter) -> Letter | None:
         """Do what a letter asks; return the letter that goes back to `route`, if it comes at once."""

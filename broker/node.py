@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -14,11 +15,11 @@ from broker.calls import CallDesk, Client
 from broker.endpoints import Counters, Publisher, Subscription
 from broker.errors import BrokerError, FrameError, TopicError
 from broker.membership import Membership
-from broker.messages import LogRecord, NodeStatus
+from broker.messages import LogRecord, NodeStatus, RegistryRequest
 from broker.parameters import Parameters
 from broker.registry import RENEWAL_S
-from broker.services import Service, parameters_of
-from broker.transport import connect
+from broker.services import TOPICS, Service, parameters_of
+from broker.transport import EVERYTHING, connect
 
 Message = TypeVar("Message")
 Request = TypeVar("Request")
@@ -53,8 +54,11 @@ class Node:
         self._incarnation = time.time_ns()
         self._transport = connect(address, name, self._incarnation)
         self._status = NodeStatus("starting", 0, 0, 0, 0, 0)
-        self._membership = Membership(name, self._incarnation, self._transport, self._report, self.stop)
+        self._membership = Membership(
+            name, self._incarnation, self._transport, self._report, self.stop, self.counters
+        )
         self._subscriptions: dict[bytes, Subscription[Any]] = {}
+        self._taps: list[Callable[[Sequence[bytes]], None]] = []
         self._published: set[str] = set()
         self._desk = CallDesk(name, self._incarnation, self._transport.post, self._pump)
         self._logger = logging.getLogger(f"node.{name}")
@@ -110,6 +114,28 @@ class Node:
         self._membership.subscribes(topic, message_type)
         self._transport.subscribe(subscription.wire)
         return subscription
+
+    def tap(self, take: Callable[[Sequence[bytes]], None]) -> None:
+        """Take every message on the bus as it travels, undecoded; in force once `ready` has returned.
+
+        Args:
+            take: called with the frames of each message, its topic first; must not call this node.
+        """
+        self._taps.append(take)
+        self._membership.taps()
+        self._transport.subscribe(EVERYTHING)
+
+    def relay(self, frames: Sequence[bytes], *, latched: bool = False) -> None:
+        """Send a message as it once travelled: its sender, sequence number and stamps stay.
+
+        Args:
+            frames: as a tap took them.
+            latched: whether it is kept for those who join later; its topic must be one of this node's.
+        """
+        if latched:
+            self._latch(list(frames))
+        else:
+            self._send(list(frames))
 
     def client(self, service: Service[Request, Response]) -> Client[Request, Response]:
         """Return what calls a service."""
@@ -235,6 +261,8 @@ class Node:
         return not self._stopped
 
     def _accept(self, frames: Sequence[bytes]) -> None:
+        for take in self._taps:
+            take(frames)
         subscription = self._subscriptions.get(frames[0])
         if subscription is None:
             return
@@ -260,6 +288,10 @@ class Node:
 
     def _fetch_latched(self, timeout_s: float) -> None:
         wanted = [subscription.topic for subscription in self._subscriptions.values()]
+        if self._taps:
+            reply = self.client(TOPICS).call(RegistryRequest(), timeout_s)
+            known = json.loads(reply.records)
+            wanted = [*dict.fromkeys([*wanted, *(topic for topic in known if known[topic]["latched"])])]
         for frames in self._membership.latched(wanted, timeout_s) if wanted else ():
             self._accept(frames)
             self._news = True

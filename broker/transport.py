@@ -13,6 +13,9 @@ from broker.address import is_memory
 from broker.letters import Letter
 
 
+EVERYTHING = b"/"  # subscribing to it means every topic
+
+
 class Arrived(NamedTuple):
     """What has come since the last look."""
 
@@ -26,7 +29,7 @@ class Transport(Protocol):
     route: bytes  # where the broker sends letters for this node
 
     def subscribe(self, topic: bytes) -> None:
-        """Ask for a topic; in force when `join` has returned."""
+        """Ask for a topic, or for EVERYTHING; in force when `join` has returned."""
         ...
 
     def join(self, timeout_s: float) -> None:

@@ -1,0 +1,243 @@
+"""One file of a bag, opened for reading: by its index, or by a walk through its records if it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.reader import SeekingReader
+from mcap.records import Channel, Header, Metadata, Schema, Statistics
+
+from broker.bag import scan
+from broker.bag.errors import BagError
+from broker.bag.layout import CHAIN_TOPIC, ENCODING, JSON, PROFILE, Origin, origin_of, unpacked
+from broker.bag.scan import Place
+
+
+class Damage(Enum):
+    """What to do about a chunk that is damaged."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"  # and count
+
+
+class Recorded(NamedTuple):
+    """A message of a bag."""
+
+    topic: str
+    type: str
+    schema: str  # hash
+    latched: bool
+    encoding: str
+    seq: int  # low 32 bits
+    receive_ns: int
+    publish_ns: int
+    data: bytes
+
+    @property
+    def frames(self) -> list[bytes]:
+        """Return its wire frames."""
+        return unpacked(self.data)
+
+    @property
+    def origin(self) -> Origin | None:
+        """Return what its header says, None if it is none."""
+        return origin_of(self.frames[1])
+
+
+@dataclass
+class Tables:
+    """Schemas and channels of a file."""
+
+    schemas: dict[int, Schema] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+
+    def add(self, schemas: list[Schema], channels: list[Channel]) -> None:
+        """Take those of a chunk."""
+        self.schemas |= {schema.id: schema for schema in schemas}
+        self.channels |= {channel.id: channel for channel in channels}
+
+
+class BagFile:
+    """One file of a bag.
+
+    `index_fault` says why the index could not be used, and is empty if it could.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file.
+
+        Raises:
+            BagError: if it is no bag.
+        """
+        self.path = path
+        self.file: BinaryIO = scan.opened(path)
+        self.size = path.stat().st_size
+        self.tables = Tables()
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.chunks: list[Place] = []
+        self.broken: list[scan.Broken] = []
+        self.index_fault = ""
+        self.statistics: Statistics | None = None  # of the index
+        self.skipped = 0  # damaged chunks, by the last `messages`
+        self._starts: dict[int, tuple[int, int]] = {}  # offset of a chunk -> first and last stamp, ns
+        self._check_profile()
+        try:
+            self._read_index()
+        except (McapError, BagError, ValueError, KeyError) as error:
+            self.index_fault = str(error) or type(error).__name__
+            self._walk()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    @cached_property
+    def span_ns(self) -> tuple[int, int]:
+        """Return the first and last receive stamp, (0, 0) if there is no message."""
+        spans = [span for span in map(self.chunk_span, self.chunks) if span[1]]
+        return (spans[0][0], spans[-1][1]) if spans else (0, 0)
+
+    def chunk_span(self, place: Place) -> tuple[int, int]:
+        """Return the first and last receive stamp of a chunk, ns."""
+        if place.offset not in self._starts:
+            self.file.seek(place.offset + 9)
+            start, end = self.file.read(8), self.file.read(8)
+            self._starts[place.offset] = (int.from_bytes(start, "little"), int.from_bytes(end, "little"))
+        return self._starts[place.offset]
+
+    def contents(self, place: Place) -> scan.Contents:
+        """Return what a chunk holds, and learn its channels.
+
+        Raises:
+            BagError: if it is damaged, with its place.
+        """
+        try:
+            found = scan.contents_of(scan.content(self.file, place))
+        except BagError as error:
+            msg = f"{self.path}: chunk at byte {place.offset}: {error}"
+            raise BagError(msg) from None
+        self.tables.add(found.schemas, found.channels)
+        return found
+
+    def recorded(self, message: scan.RawMessage) -> Recorded:
+        """Return a message with what its channel says of it.
+
+        Raises:
+            BagError: if there is no such channel.
+        """
+        channel = self.tables.channels.get(message.channel)
+        if channel is None:
+            msg = f"{self.path}: a message is of channel {message.channel}, which the file does not describe"
+            raise BagError(msg)
+        schema = self.tables.schemas.get(channel.schema_id)
+        return Recorded(
+            channel.topic,
+            schema.name if schema else "",
+            channel.metadata.get("schema_hash", ""),
+            channel.metadata.get("latched") == "true",
+            channel.message_encoding,
+            message.seq,
+            message.receive_ns,
+            message.publish_ns,
+            message.data,
+        )
+
+    def messages(self, from_ns: int = 0, damage: Damage = Damage.REFUSE) -> Iterator[Recorded]:
+        """Yield the messages in the order in which they were taken in; links of the chain are left out.
+
+        Args:
+            from_ns: the first receive stamp.
+            damage: what to do about a damaged chunk; what was skipped is counted in `skipped`.
+
+        Raises:
+            BagError: at a damaged chunk, if those are refused.
+        """
+        self.skipped = 0
+        for place in self.chunks:
+            if self.chunk_span(place)[1] < from_ns:
+                continue
+            try:
+                messages = self.contents(place).messages
+            except BagError:
+                if damage is Damage.REFUSE:
+                    raise
+                self.skipped += 1
+                continue
+            for message in messages:
+                if message.receive_ns >= from_ns:
+                    recorded = self.recorded(message)
+                    if recorded.topic != CHAIN_TOPIC:
+                        yield recorded
+
+    def _check_profile(self) -> None:
+        first = next(scan.walk(self.file, self.size))
+        if isinstance(first, Place) and first.opcode == Opcode.HEADER:
+            header = scan.parsed(scan.content(self.file, first), Header)
+            assert isinstance(header, Header)
+            if header.profile != PROFILE:
+                msg = (
+                    f"{self.path}: is an MCAP file of profile {header.profile!r} (written by "
+                    f"{header.library!r}), not a bag of gridchorus, whose profile is {PROFILE!r}"
+                )
+                raise BagError(msg)
+            return
+        msg = f"{self.path}: is not a bag: an MCAP file without a header; it may have been cut at its start"
+        raise BagError(msg)
+
+    def _read_index(self) -> None:
+        """Take chunks, channels and metadata from the summary.
+
+        Raises:
+            BagError: if there is none, or it does not fit the file.
+        """
+        scan.check_summary(self.file, self.size)
+        self.file.seek(0)
+        summary = SeekingReader(self.file).get_summary()
+        if summary is None or summary.statistics is None:
+            msg = "the file has no index"
+            raise BagError(msg)
+        self.tables = Tables(dict(summary.schemas), dict(summary.channels))
+        for index in summary.metadata_indexes:
+            self._take_metadata(Place(Opcode.METADATA, index.offset, index.length - 9))
+        for chunk in summary.chunk_indexes:
+            self.chunks.append(Place(Opcode.CHUNK, chunk.chunk_start_offset, chunk.chunk_length - 9))
+            self.file.seek(chunk.chunk_start_offset)
+            head = self.file.read(9)
+            if head[:1] != bytes([Opcode.CHUNK]) or head[1:] != (chunk.chunk_length - 9).to_bytes(8, "little"):
+                msg = f"the index names a chunk at byte {chunk.chunk_start_offset}, but there is none"
+                raise BagError(msg)
+            self._starts[chunk.chunk_start_offset] = (chunk.message_start_time, chunk.message_end_time)
+        self.statistics = summary.statistics
+
+    def _take_metadata(self, place: Place) -> None:
+        record = scan.parsed(scan.content(self.file, place), Metadata)
+        assert isinstance(record, Metadata)
+        self.metadata[record.name] = record.metadata
+
+    def _walk(self) -> None:
+        """Take chunks, channels and metadata from the records themselves."""
+        self.tables, self.metadata, self.chunks, self._starts = Tables(), {}, [], {}
+        for place in scan.walk(self.file, self.size):
+            if isinstance(place, scan.Broken):
+                self.broken.append(place)
+            elif place.opcode == Opcode.CHUNK:
+                self.chunks.append(place)
+            elif place.opcode == Opcode.METADATA:
+                self._take_metadata(place)
+        for place in self.chunks:
+            try:
+                self.contents(place)
+            except BagError:  # a later reader says which
+                continue
+
+
+def is_bag_topic(channel: Channel) -> bool:
+    """Say whether a channel holds messages of the bus."""
+    return channel.topic != CHAIN_TOPIC and channel.message_encoding in (ENCODING, JSON)
