@@ -49,7 +49,7 @@ def view_of(description: GridDescription, agent: str) -> GridView:
         raise AgentsError(msg)
     own = json.loads(description.spaces)[agent]
     features = json.loads(description.features)["agents"][agent]
-    observation = _space(own["observation"])
+    observation, action = _space(own["observation"]), _space(own["action"])
     assert isinstance(observation, spaces.Box)
     return GridView(
         grid=description.name,
@@ -59,11 +59,11 @@ def view_of(description: GridDescription, agent: str) -> GridView:
         n_envs=description.n_envs,
         dt_s=description.dt_s,
         observation_space=observation,
-        action_space=_space(own["action"]),
+        action_space=action,
         feature_names=tuple(name for name, _ in features["observation"]),
         action_names=tuple(features["action"]),
         neighbours=tuple(json.loads(description.neighbours)[agent]),
-        masked=description.masked,
+        masked=description.masked and isinstance(action, spaces.Discrete),  # quantities have no masks
         mode=description.mode,
         config_sha256=description.config_sha256,
         partition=description.partition,

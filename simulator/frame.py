@@ -64,7 +64,7 @@ class Frame:
     """
 
     observations: Mapping[str, Float32]  # agent -> (E, obs_dim)
-    masks: Mapping[str, Bool] | None  # agent -> (E, n_actions), True where the action may be taken
+    masks: Mapping[str, Bool] | None  # agent with choices -> (E, n_actions), True where it may be taken
     state: Float32  # (E, state_dim), never delayed
     rewards: Float32  # (E, n_agents), in the order of GridSpec.agents
     terminated: Bool  # (E,)

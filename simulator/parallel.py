@@ -94,6 +94,6 @@ class GridParallelEnv(ParallelEnv):  # type: ignore[misc]
 
 def _info(frame: Frame, agent: str) -> dict[str, Any]:
     info: dict[str, Any] = {name: values[0] for name, values in frame.info.items()}
-    if frame.masks is not None:
+    if frame.masks is not None and agent in frame.masks:
         info["action_mask"] = frame.masks[agent][0].astype(np.int8)
     return info

@@ -95,7 +95,7 @@ class ScadaLink:
             width = observations[agent].shape[1]
             observations[agent] = delivery.values[:, :width]
             ticks[agent] = delivery.sent_tick
-            if masks is not None:
+            if masks is not None and agent in masks:
                 masks[agent] = delivery.values[:, width:] > 0.5
         if self.config.age_feature:
             for agent, shown in observations.items():
@@ -147,7 +147,7 @@ class ScadaLink:
     def _row(
         self, agent: str, observations: Mapping[str, Float32], masks: Mapping[str, Bool] | None
     ) -> Float32:
-        if masks is None:
+        if masks is None or agent not in masks:
             return observations[agent]
         return np.concatenate([observations[agent], masks[agent].astype(np.float32)], axis=1)
 
