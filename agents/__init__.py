@@ -12,10 +12,12 @@ from agents.errors import AgentsError
 
 if TYPE_CHECKING:
     from agents.ensemble_ppo import EnsemblePPO, MaskableEnsemblePPO, RecurrentEnsemblePPO
+    from agents.env import BusVecEnv
 
-__all__ = ["AgentsError", "EnsemblePPO", "MaskableEnsemblePPO", "RecurrentEnsemblePPO"]
+__all__ = ["AgentsError", "BusVecEnv", "EnsemblePPO", "MaskableEnsemblePPO", "RecurrentEnsemblePPO"]
 
 _LAZY = {
+    "BusVecEnv": "agents.env",
     "EnsemblePPO": "agents.ensemble_ppo",
     "MaskableEnsemblePPO": "agents.ensemble_ppo",
     "RecurrentEnsemblePPO": "agents.ensemble_ppo",

@@ -8,10 +8,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from agents.errors import AgentsError
 from agents.node import AgentNode
-from agents.settings import AgentSettings
+from agents.settings import AgentSettings, Baseline
 from broker import Node
 from broker.errors import BrokerError
 
@@ -22,9 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="the agent's name in the grid")
     parser.add_argument("--broker", required=True, help="address of the broker, e.g. tcp://host:5550")
     parser.add_argument("--config", type=Path, help="JSON file with settings; see docs/launch.md")
-    parser.add_argument(
-        "--baseline", choices=["do_nothing", "random", "reconnect_only"], help="act by a rule"
-    )
+    parser.add_argument("--baseline", choices=get_args(Baseline), help="act by a rule")
     parser.add_argument("--load", help="act by a saved policy: the path of an SB3 zip")
     arguments = parser.parse_args(argv)
     try:

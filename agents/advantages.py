@@ -11,13 +11,12 @@ from agents.critic.digest import rollout_digest
 from agents.critic.independent import IndependentCritic
 from agents.critic.settings import CriticSettings
 from agents.errors import SettingsError
+from agents.own_critic import OwnCritic, Table
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker.errors import RequestTimeoutError, ServiceUnavailableError
-from broker.messages import AdvantageRequest, Advantages, Observation
+from broker.messages import AdvantageRequest, Advantages
 from broker.services import ADVANTAGES
-
-Table = NDArray[np.float32]  # (T, E)
 
 
 class CriticClient:
@@ -64,36 +63,6 @@ class CriticClient:
                 if time.monotonic() > until or not self._seat.node.ok():
                     raise
                 self._seat.node.spin(0.2)
-
-
-class OwnCritic:
-    """A critic of the agent's own, fed with what the agent sees (independent PPO)."""
-
-    def __init__(self, critic: IndependentCritic) -> None:
-        self.critic = critic
-        self._last: tuple[int, int] | None = None  # (epoch, tick) recorded last
-
-    def see(self, observation: Observation) -> None:
-        """Record one observation, once; a new epoch starts afresh."""
-        now = (observation.epoch, observation.tick)
-        if now == self._last:
-            return
-        if self._last is not None and now[0] != self._last[0]:
-            self.critic.restart()
-        self._last = now
-        self.critic.record(
-            observation.obs,
-            observation.reward,
-            observation.terminated,
-            observation.truncated,
-            observation.final_obs,
-        )
-
-    def advantages(
-        self, rewards: Table, dones: NDArray[np.bool_], gamma: float, gae_lambda: float
-    ) -> tuple[Table, Table, Table]:
-        """Return values, advantages and returns (T, E) of the rollout that just ended."""
-        return self.critic.advantages(rewards, dones, gamma, gae_lambda)
 
 
 def critic_of(seat: Seat, settings: AgentSettings) -> CriticClient | OwnCritic:

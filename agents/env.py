@@ -103,6 +103,10 @@ class BusVecEnv(VecEnv):
     def close(self) -> None:
         """Leave the table: the simulator waits for this agent no more."""
         self.seat.leave()
+        self.detach()
+
+    def detach(self) -> None:
+        """Take the source of advantages out of this process's register; the agent keeps its seat."""
         sources.unregister(self._address)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:  # noqa: ARG002 (VecEnv's signature)

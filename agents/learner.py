@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.vec_env import VecMonitor
 
-from agents.advantages import OwnCritic, critic_of
-from agents.ensemble_files import load_file, newest_agent_file, save_agent
+from agents.advantages import critic_of
+from agents.ensemble_files import load_file, newest_agent_file, read_manifest, save_agent
 from agents.ensemble_ppo import (
     EnsemblePPO,
     MaskableEnsemblePPO,
@@ -21,7 +21,8 @@ from agents.ensemble_ppo import (
     SharedCriticAlgorithm,
 )
 from agents.env import BusVecEnv
-from agents.errors import EpochChangedError, SimulatorGoneError
+from agents.errors import EpochChangedError, SettingsError, SimulatorGoneError
+from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy, load_saved
 from agents.seat import Seat
 from agents.settings import AgentSettings
@@ -39,23 +40,34 @@ class Learner:
     Args:
         seat: the agent's place on the bus.
         settings: algorithm, hyperparameters, length of training.
+
+    Raises:
+        SettingsError: the simulator runs in real time, there is no critic, or `load` names another kind of
+            policy.
     """
 
     def __init__(self, seat: Seat, settings: AgentSettings) -> None:
+        if seat.view.mode != "lockstep":
+            msg = f"agent '{seat.agent}': simulator mode is '{seat.view.mode}'; learning needs 'lockstep'"
+            raise SettingsError(msg)
         th.set_num_threads(1)  # agents share the cores, and sums must not depend on how many there are
         self._seat = seat
         self._settings = settings
         self._run_dir = None if settings.run_dir is None else Path(settings.run_dir)
         self._models = None if self._run_dir is None else self._run_dir / "models"
         critic = critic_of(seat, settings)
-        see = critic.see if isinstance(critic, OwnCritic) else None
+        self._own_critic = critic if isinstance(critic, OwnCritic) else None
+        see = None if self._own_critic is None else self._own_critic.see
         self._started = False
         self._env = BusVecEnv(seat, critic, see, rollout_length=settings.n_steps)
-        self._model = self._restored() or self._fresh()
+        try:
+            self._model = self._resumed() or self._new()
+        except BaseException:
+            self._env.detach()
+            raise
         self._env.stand_in = SavedPolicy(self._model, deterministic=False)
         if self._run_dir is not None:
-            folder = self._run_dir / "tb" / seat.agent
-            self._model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
+            self._model.set_logger(_logger(self._run_dir / "tb" / seat.agent))
 
     @property
     def updates_done(self) -> int:
@@ -64,6 +76,12 @@ class Learner:
 
     def run(self) -> None:
         """Learn until all updates are done; a new epoch drops the rollout in progress."""
+        try:
+            self._learn()
+        finally:
+            self._env.detach()
+
+    def _learn(self) -> None:
         total = self._settings.updates * self._rollout_size
         callback = _AfterUpdates(self)
         while self._model.num_timesteps < total:
@@ -71,9 +89,9 @@ class Learner:
                 self._model.learn(total - self._model.num_timesteps, callback, reset_num_timesteps=False)
             except EpochChangedError as change:
                 self._seat.node.log("warning", f"{change}; the rollout in progress is dropped")
-                self._model.num_timesteps = self.updates_done * self._rollout_size
-                self._model.drop_rollout()
+                self._drop_rollout()
             except SimulatorGoneError:
+                self._drop_rollout()
                 self.save()
                 raise
         self._env.watch.lap("learning")
@@ -94,8 +112,10 @@ class Learner:
         self._env.watch.lap("acting")
 
     def save(self) -> None:
-        """Write the agent's zip into the run's models folder."""
+        """Write the agent's zip, and the critic if it has its own, into the run's models folder."""
         if self._models is not None:
+            if self._own_critic is not None:
+                self._own_critic.save(self._models, self.updates_done)
             save_agent(self._models, self._seat.agent, self._model)
 
     def report(self) -> None:
@@ -112,27 +132,47 @@ class Learner:
     def _rollout_size(self) -> int:
         return self._settings.n_steps * self._seat.view.n_envs
 
-    def _fresh(self) -> SharedCriticAlgorithm:
+    def _drop_rollout(self) -> None:
+        self._model.num_timesteps = self.updates_done * self._rollout_size
+        self._model.drop_rollout()
+
+    def _resumed(self) -> SharedCriticAlgorithm | None:
+        """Return the newest checkpoint of this run, None if there is none."""
+        entry = None if self._models is None else newest_agent_file(self._models, self._seat.agent)
+        if entry is None or self._models is None:
+            return None
+        model = load_file(self._models, entry, VecMonitor(self._env))
+        if self._own_critic is not None and not self._own_critic.restore(self._models, entry.updates):
+            self._seat.node.log("warning", f"there is no critic beside {entry.file}: it starts anew")
+        return model
+
+    def _new(self) -> SharedCriticAlgorithm:
+        """Return a model of this run's settings, with the weights of an earlier one if `load` names it."""
         algorithm, policy = ALGORITHMS[self._settings.algorithm]
-        return algorithm(
+        model = algorithm(
             self._settings.policy or policy,
             VecMonitor(self._env),
             n_steps=self._settings.n_steps,
             seed=self._settings.seed,
             **self._settings.hyperparameters,
         )
-
-    def _restored(self) -> SharedCriticAlgorithm | None:
-        """Return the newest checkpoint of this run, else what `load` names, else None."""
-        env, models = VecMonitor(self._env), self._models
-        own = None if models is None else newest_agent_file(models, self._seat.agent)
-        if own is not None and models is not None:
-            return load_file(models, own, env)
-        if self._settings.load is None:
-            return None
-        model = load_saved(Path(self._settings.load), self._seat.agent, env)
-        model.num_timesteps = 0
+        if self._settings.load is not None:
+            self._start_from(model, Path(self._settings.load))
         return model
+
+    def _start_from(self, model: SharedCriticAlgorithm, path: Path) -> None:
+        earlier = load_saved(path, self._seat.agent)
+        try:
+            model.policy.load_state_dict(earlier.policy.state_dict())
+        except RuntimeError as error:
+            msg = (
+                f"agent '{self._seat.agent}': the policy in {path} does not fit this run's algorithm, "
+                f"policy_kwargs or grid ({error})"
+            )
+            raise SettingsError(msg) from error
+        if self._own_critic is not None and path.is_dir():
+            updates = read_manifest(path).agent(self._seat.agent).updates
+            self._own_critic.restore(path, updates)
 
     def _write_timing(self) -> None:
         if self._run_dir is not None:
@@ -156,3 +196,11 @@ class _AfterUpdates(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+
+def _logger(folder: Path) -> Logger:
+    """Return a logger that keeps what earlier lives of this agent logged: each writes files of its own."""
+    lives = len(list(folder.glob("progress*.csv")))
+    suffix = f"-{lives}" if lives else ""
+    formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
+    return Logger(str(folder), formats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,13 +90,18 @@ class Seat:
         """Return the next observation that is new, answering repeated calls on the way."""
         since = time.monotonic()
         while True:
+            newest: Observation | None = None
             while (received := self._observations.take()) is not None:
                 observation = received.message
                 match self._member.called((observation.epoch, observation.tick)):
-                    case Call.NEW:
+                    case Call.NEW if self.view.mode == "lockstep":
                         return observation
+                    case Call.NEW:  # by the clock: whoever was too slow answers the newest only
+                        newest = observation if newest is None else _merged(newest, observation)
                     case Call.REPEAT if self._member.answer is not None:
                         self._actions.publish(self._member.answer)
+            if newest is not None:
+                return newest
             self._spin(since, f"an observation after tick {self.tick} of epoch {self.epoch}")
 
     def _spin(self, since: float, what: str) -> None:
@@ -105,6 +111,14 @@ class Seat:
             why = "the node was stopped" if not self.node.ok() else f"waited {waited:.0f} s"
             msg = f"agent '{self.agent}': no {what} from the simulator ({why})"
             raise SimulatorGoneError(msg)
+
+
+def _merged(missed: Observation, newest: Observation) -> Observation:
+    """Return the newest observation with the ends of episodes that were missed before it."""
+    if missed.epoch != newest.epoch:
+        return newest
+    terminated, truncated = missed.terminated | newest.terminated, missed.truncated | newest.truncated
+    return replace(newest, terminated=terminated, truncated=truncated)
 
 
 def _on_the_wire(action: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -1,7 +1,9 @@
 """Averages and intervals of learning results.
 
-The interquartile mean and stratified bootstrap of Agarwal et al., *Deep Reinforcement Learning at the
-Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264.
+The interquartile mean and the probability of improvement are those of Agarwal et al., *Deep Reinforcement
+Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264. Their bootstrap draws
+every task's runs anew, because each task has runs of its own; here one trained run plays all episodes, so
+that its episodes are not independent: whole runs are drawn, then episodes within them.
 """
 
 from __future__ import annotations
@@ -28,12 +30,18 @@ class Estimate:
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
-    """Return the mean of the middle half of all scores; the mean where there are fewer than four.
+    """Return the mean of the middle half of all scores.
 
     Scores that the quartiles cut through count by the part that lies inside.
+
+    Raises:
+        ValueError: there are no scores.
     """
     ordered = np.sort(np.asarray(scores, np.float64).ravel())
     n = len(ordered)
+    if n == 0:
+        msg = "interquartile mean of no scores; give at least one"
+        raise ValueError(msg)
     edges = np.clip((np.arange(n + 1) - n / 4) / (n / 2), 0, 1)
     return float(np.diff(edges) @ ordered)
 
@@ -47,8 +55,8 @@ def bootstrap(
     """Return a statistic of scores and its 95 % percentile interval.
 
     Args:
-        scores: (runs, episodes), or (episodes,) of one run. Runs are drawn with replacement, and
-            episodes within each drawn run (stratified).
+        scores: (runs, episodes), or (episodes,) of one run. Runs are drawn with replacement, then
+            episodes within each drawn run.
         statistic: of an array of scores.
         draws: bootstrap samples.
         seed: of the resampling.

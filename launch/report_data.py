@@ -77,15 +77,17 @@ def scores(episodes: Iterable[Episode]) -> list[Score]:
 
 
 def curves(run_dir: Path, column: str) -> list[Curve]:
-    """Return one column of every node's progress.csv, e.g. "rollout/ep_rew_mean"."""
+    """Return one column of every node's progress, e.g. "rollout/ep_rew_mean", through all its restarts."""
     found = []
-    for path in sorted((run_dir / "tb").glob("*/progress.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        points = [(float(r["time/total_timesteps"]), float(r[column])) for r in rows if r.get(column)]
+    for folder in sorted(path for path in (run_dir / "tb").glob("*") if path.is_dir()):
+        points: dict[float, float] = {}
+        for path in sorted(folder.glob("progress*.csv"), key=lambda p: (len(p.name), p.name)):  # by restart
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            points |= {float(r["time/total_timesteps"]): float(r[column]) for r in rows if r.get(column)}
         if points:
-            ticks, values = zip(*points, strict=True)
-            found.append(Curve(path.parent.name, ticks, values))
+            ticks, values = zip(*sorted(points.items()), strict=True)
+            found.append(Curve(folder.name, ticks, values))
     return found
 
 
