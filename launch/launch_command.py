@@ -84,6 +84,8 @@ def launch(
     except LaunchError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code
+    except KeyboardInterrupt:  # before the supervisor took over the signals, or with --threads
+        code = 130
     raise typer.Exit(code)
 
 

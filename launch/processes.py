@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Protocol
+
+import psutil
 
 from launch import child, preload
 from launch.program import Node
@@ -68,6 +71,11 @@ class ForkedProcess:
     def exit_code(self) -> int | None:
         """Return the exit code, or None while it runs."""
         return self._process.exitcode
+
+
+def age_s() -> float:
+    """Return how long ago this process, the command, was started."""
+    return max(0.0, time.time() - psutil.Process().create_time())
 
 
 def set_environment(modules: tuple[str, ...]) -> None:

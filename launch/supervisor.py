@@ -47,7 +47,7 @@ class Supervisor:
         self._bus: Bus | None = None
         self._followers = [LogFollower(n.name, folder.log(n.name)) for n in program.nodes if not n.external]
         self._stop: signal.Signals | None = None
-        self._started = time.monotonic()
+        self._started = time.monotonic() - processes.age_s()
         self._begun: tuple[float, int] | None = None  # when the first tick was seen, and which
         self._shown = 0.0
 
@@ -123,6 +123,7 @@ class Supervisor:
                 broker.ready = broker.was_ready = True
                 return bus
             self._check_exits()
+            self._show()
             if time.monotonic() > until or (broker.node.external and time.monotonic() - self._started > 5.0):
                 bus.close()
                 raise failures.no_broker(broker, self.program.address, self.folder)
@@ -139,6 +140,9 @@ class Supervisor:
         self._check_exits()
         self._check_timeouts()
         self._restart_due()
+        self._show()
+
+    def _show(self) -> None:
         self._show_logs()
         now = time.monotonic()
         if now - self._shown >= _SHOW_EVERY_S:

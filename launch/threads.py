@@ -79,7 +79,7 @@ def _stop(threads: list[NodeThread]) -> None:
     for thread in reversed(threads):
         thread.stop()
     until = time.monotonic() + _GRACE_S
-    for thread in reversed(threads):
+    for thread in reversed([thread for thread in threads if thread.is_alive()]):
         thread.join(max(0.0, until - time.monotonic()))
 
 
