@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Counters:
     refused: int = 0  # malformed messages
     unsent: int = 0  # messages for which there was no room in time
     overrun: int = 0  # messages that a full subscription let go of, oldest first
+    lag_ns: int = 0  # how old a message was when it was taken in, the worst since the last heartbeat
 
 
 class Publisher(Generic[Message]):
@@ -108,7 +110,9 @@ class Subscription(Generic[Message]):
             self.lost += gap
             self._counters.lost += gap
         self._last[header.sender] = (header.incarnation, header.seq)
-        self._counters.received += 1
+        counters = self._counters
+        counters.received += 1
+        counters.lag_ns = max(counters.lag_ns, time.time_ns() - header.wall_ns)
         if len(self._queue) == self._queue.maxlen:
-            self._counters.overrun += 1
+            counters.overrun += 1
         self._queue.append(received)

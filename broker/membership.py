@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from broker import codec, topics
+from broker.endpoints import Counters
 from broker.errors import BrokerError, ConnectionFailedError, TopicError
 from broker.letters import Letter
 from broker.messages import NodeStatus
@@ -40,6 +41,7 @@ class Membership:
         transport: Transport,
         status: Callable[[], NodeStatus],
         evicted: Callable[[], None],
+        counters: Counters | None = None,
     ) -> None:
         """Prepare; nothing is sent before `register`.
 
@@ -49,6 +51,7 @@ class Membership:
             transport: how the broker is reached.
             status: called by the lease thread for each heartbeat.
             evicted: called by the lease thread when another process has taken the node's name.
+            counters: of the node; what they say of lag and drops goes with each heartbeat.
         """
         self.rejoined = False  # the broker was restarted, and knows this node again
         self._node = node
@@ -63,7 +66,7 @@ class Membership:
         self._subscribes: dict[str, tuple[str, str]] = {}
         self._serves: dict[str, tuple[str, str]] = {}
         self._latched: dict[str, list[bytes]] = {}
-        self._vitals = Vitals()
+        self._vitals = Vitals(counters or Counters())
         self._leaving = threading.Event()
         self._due = threading.Event()  # a heartbeat is wanted now
         self._thread: threading.Thread | None = None

@@ -11,6 +11,8 @@ import time
 from collections import deque
 from pathlib import Path
 
+from broker.endpoints import Counters
+
 _STATM = Path("/proc/self/statm")  # size, resident, ... in pages, proc(5)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _KEPT = 30  # exchanges with the broker, one a second
@@ -19,8 +21,9 @@ _KEPT = 30  # exchanges with the broker, one a second
 class Vitals:
     """Measures this process."""
 
-    def __init__(self) -> None:
-        """Start without an exchange."""
+    def __init__(self, counters: Counters) -> None:
+        """Start without an exchange; `counters` are the node's."""
+        self._counters = counters
         self._exchanges: deque[tuple[float, float]] = deque(maxlen=_KEPT)  # error, offset, s
 
     def heard(self, sent_ns: int, broker_ns: object, received_ns: int) -> None:
@@ -39,14 +42,21 @@ class Vitals:
         """Return the measurements of now.
 
         Returns:
-            stamp_s (a clock that only goes forward), cpu_s (used so far), rss_bytes, and after the first
-            exchange clock_offset_s (this clock minus the broker's) with clock_error_s, its bound.
+            stamp_s (a clock that only goes forward), cpu_s (used so far), rss_bytes, lag_s (how old a message
+            was when it was taken in, the worst since the last report), unsent and overrun (as in `Counters`);
+            after the first exchange clock_offset_s (this clock minus the broker's) and clock_error_s, its
+            bound.
         """
+        counters = self._counters
+        lag_ns, counters.lag_ns = counters.lag_ns, 0
         pages = int(_STATM.read_text().split()[1])
         found = {
             "stamp_s": time.monotonic(),
             "cpu_s": time.process_time(),
             "rss_bytes": float(pages * _PAGE),
+            "lag_s": lag_ns / 1e9,
+            "unsent": counters.unsent,
+            "overrun": counters.overrun,
         }
         if self._exchanges:
             error, offset = min(self._exchanges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import codec
+from broker.endpoints import Counters, Subscription
 from broker.errors import FrameError
-from broker.messages import Action, PeerMessage
+from broker.messages import Action, Clock, PeerMessage
 from broker.peek import peek
 from broker.version import VERSION
 from broker.vitals import Vitals
@@ -26,14 +28,14 @@ from broker.vitals import Vitals
     sent_ns=st.integers(10**18, 2 * 10**18),
 )
 def test_the_true_clock_offset_lies_within_its_bound(offset_ns, there_ns, back_ns, sent_ns):
-    vitals = Vitals()
+    vitals = Vitals(Counters())
     vitals.heard(sent_ns, sent_ns + there_ns - offset_ns, sent_ns + there_ns + back_ns)
     report = vitals.report()
     assert abs(report["clock_offset_s"] - offset_ns / 1e9) <= report["clock_error_s"] + 1e-6
 
 
 def test_the_exchange_with_the_smallest_bound_counts():
-    vitals = Vitals()
+    vitals = Vitals(Counters())
     vitals.heard(0, 700_000_000, 1_000_000_000)
     vitals.heard(2_000_000_000, 2_000_500_000, 2_001_000_000)
     vitals.heard(3_000_000_000, 3_400_000_000, 4_000_000_000)
@@ -42,18 +44,29 @@ def test_the_exchange_with_the_smallest_bound_counts():
 
 
 def test_a_broker_that_sends_no_stamp_leaves_the_offset_open():
-    vitals = Vitals()
+    vitals = Vitals(Counters())
     vitals.heard(0, None, 10)
     assert "clock_offset_s" not in vitals.report()
 
 
 def test_memory_and_processor_time_are_those_of_this_process():
-    vitals = Vitals()
+    vitals = Vitals(Counters())
     before = vitals.report()
     block = np.ones(20_000_000)
     after = vitals.report()
     assert after["rss_bytes"] - before["rss_bytes"] > 0.8 * block.nbytes
     assert after["cpu_s"] > before["cpu_s"]
+
+
+def test_the_worst_lag_since_the_last_report_counts():
+    counters = Counters()
+    subscription = Subscription("/clock", Clock, 10, counters)
+    frames = codec.encode("/clock", Clock(1, 2, 0.0), sender="a")
+    time.sleep(0.01)
+    subscription.accept(frames)
+    vitals = Vitals(counters)
+    assert vitals.report()["lag_s"] >= 0.01
+    assert vitals.report()["lag_s"] == 0.0
 
 
 def test_the_version_is_that_of_the_distribution():
