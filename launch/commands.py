@@ -20,6 +20,30 @@ COMMANDS = {
         "launch.eval_command:app",
         "Play a run's policies and the baselines on held-out scenarios.",
     ),
+    "topic": (
+        "launch.introspection.topic:app",
+        "See and send messages on topics: list, info, echo, hz, bw, delay, pub.",
+    ),
+    "node": (
+        "launch.introspection.node:app",
+        "See the nodes of an ensemble: list, info.",
+    ),
+    "service": (
+        "launch.introspection.service:app",
+        "See and call services: list, type, call.",
+    ),
+    "param": (
+        "launch.introspection.param:app",
+        "Read and change parameters of running nodes: list, get, set, dump.",
+    ),
+    "doctor": (
+        "launch.introspection.doctor:app",
+        "Check broker, versions, leases, lost messages and clocks.",
+    ),
+    "top": (
+        "launch.introspection.top:app",
+        "Show the nodes at work: state, tick, rate, lag, lost, CPU, memory.",
+    ),
     "factorize": (
         "launch.factorize_command:app",
         "Measure who informs about whom, and write a partition into clusters.",

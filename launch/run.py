@@ -86,6 +86,8 @@ def _run(
     if options.run_dir is None:
         point_latest(folder)
     folder.write_config(spec.model_dump(mode="json", exclude_defaults=True), str(options.file))
+    if not options.threads:
+        folder.write_address(address)
     for node in program.nodes:
         folder.write_settings(node)
     with display:

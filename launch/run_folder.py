@@ -1,7 +1,8 @@
 """The folder that a run leaves behind: runs/<name>-<time>/.
 
-`config.yaml` is the launch file as it was in force, `nodes/` holds the settings of every node as the
-node read them, `logs/` a file per node, `models/`, `tb/` and `timing/` what the nodes save.
+`config.yaml` is the launch file as it was in force, `broker.address` says where its broker listens,
+`nodes/` holds the settings of every node as the node read them, `logs/` a file per node, `models/`,
+`tb/` and `timing/` what the nodes save.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import yaml
 
 from launch.errors import LaunchError
 from launch.program import Node
+
+BROKER_ADDRESS = "broker.address"  # the file that tells `chorus topic` and others where the bus is
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class RunFolder:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         header = f"# resolved from: {source}\n"
         (self.path / "config.yaml").write_text(header + text, encoding="utf-8")
+
+    def write_address(self, address: str) -> None:
+        """Write where the broker of this run listens."""
+        (self.path / BROKER_ADDRESS).write_text(f"{address}\n", encoding="utf-8")
 
     def write_settings(self, node: Node) -> None:
         """Write a node's settings where the node is told to read them."""
