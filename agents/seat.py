@@ -58,6 +58,7 @@ class Seat:
         message = Action(self.epoch, self.tick, _on_the_wire(action), self.policy_version)
         self._member.answered(message)
         self._actions.publish(message)
+        self.node.counters.tick = self.tick
 
     def next(self) -> Observation:
         """Wait for the observation of the tick after the answered one.

@@ -26,6 +26,7 @@ class Counters:
     refused: int = 0  # malformed messages
     unsent: int = 0  # messages for which there was no room in time
     overrun: int = 0  # messages that a full subscription let go of, oldest first
+    tick: int = 0  # last one answered, where a node keeps count between its reports of status
     lag_ns: int = 0  # how old a message was when it was taken in, the worst since the last heartbeat
 
 

@@ -43,7 +43,7 @@ class Vitals:
 
         Returns:
             stamp_s (a clock that only goes forward), cpu_s (used so far), rss_bytes, lag_s (how old a message
-            was when it was taken in, the worst since the last report), unsent and overrun (as in `Counters`);
+            was when it was taken in, the worst since the last report), tick, unsent and overrun (see `Counters`);
             after the first exchange clock_offset_s (this clock minus the broker's) and clock_error_s, its
             bound.
         """
@@ -54,6 +54,7 @@ class Vitals:
             "stamp_s": time.monotonic(),
             "cpu_s": time.process_time(),
             "rss_bytes": float(pages * _PAGE),
+            "tick": counters.tick,
             "lag_s": lag_ns / 1e9,
             "unsent": counters.unsent,
             "overrun": counters.overrun,
