@@ -131,7 +131,7 @@ def _parts(node: ast.expr) -> list[ast.expr] | None:
     match node:
         case ast.Constant(value=value) if value is None or isinstance(value, bool | int | float | str):
             return []
-        case ast.Call(args=parts, keywords=[]) | ast.BoolOp(values=parts):
+        case ast.Call(func=ast.Name(), args=parts, keywords=[]) | ast.BoolOp(values=parts):
             return parts
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from broker.messages import Array
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _MORE = "..."
+_WIDTH = 2**31 - 1  # of a line: never folded
 
 
 def fields_of(message: Any, header: Header) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def as_yaml(value: Any, longest: int | None) -> str:
     """
     plain = _plain(value, longest)
     text: str = yaml.dump(
-        plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=None
+        plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None
     )
     return text.removesuffix("...\n").rstrip("\n")
 
