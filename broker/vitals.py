@@ -43,9 +43,9 @@ class Vitals:
 
         Returns:
             stamp_s (a clock that only goes forward), cpu_s (used so far), rss_bytes, lag_s (how old a message
-            was when it was taken in, the worst since the last report), tick, unsent and overrun (see `Counters`);
-            after the first exchange clock_offset_s (this clock minus the broker's) and clock_error_s, its
-            bound.
+            was when it was taken in, the worst since the last report), tick, unsent and overrun (as in
+            `Counters`); after the first exchange clock_offset_s (this clock minus the broker's) and
+            clock_error_s, its bound.
         """
         counters = self._counters
         lag_ns, counters.lag_ns = counters.lag_ns, 0
