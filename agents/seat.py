@@ -109,8 +109,8 @@ class Seat:
         self.node.spin(0.5)
         waited = time.monotonic() - since
         if not self.node.ok() or (self._patience_s is not None and waited > self._patience_s):
-            why = "the node was stopped" if not self.node.ok() else f"waited {waited:.0f} s"
-            msg = f"agent '{self.agent}': no {what} from the simulator ({why})"
+            why = "the node was stopped" if not self.node.ok() else f"after {waited:.1f} s"
+            msg = f"agent '{self.agent}': waited in vain for {what} from the simulator ({why})"
             raise SimulatorGoneError(msg)
 
 
