@@ -66,8 +66,9 @@ class Learner:
             self._env.detach()
             raise
         self._env.stand_in = SavedPolicy(self._model, deterministic=False)
-        if self._run_dir is not None:
-            self._model.set_logger(_logger(self._run_dir / "tb" / seat.agent))
+        self._logger = None if self._run_dir is None else _logger(self._run_dir / "tb" / seat.agent)
+        if self._logger is not None:
+            self._model.set_logger(self._logger)
 
     @property
     def updates_done(self) -> int:
@@ -80,6 +81,8 @@ class Learner:
             self._learn()
         finally:
             self._env.detach()
+            if self._logger is not None:
+                self._logger.close()
 
     def _learn(self) -> None:
         total = self._settings.updates * self._rollout_size
