@@ -12,7 +12,6 @@ from typing import NamedTuple, Protocol
 from broker.address import is_memory
 from broker.letters import Letter
 
-
 EVERYTHING = b"/"  # subscribing to it means every topic
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from launch import nodes
+from launch import bags, nodes
 from launch.program import Kind, Node, Program
 from launch.run_folder import RunFolder
 from launch.seeds import Role, seed_of
@@ -14,10 +14,14 @@ from launch.spec import AgentSpec, LaunchSpec
 def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> Program:
     """Return the program of a launch file."""
     parts = [_broker(spec, address)]
+    if spec.record:
+        parts.append(bags.recorder(spec, folder, address))
     parts += [_extra(spec, name) for name in spec.nodes]
     parts.append(_simulator(spec, folder, address))
     parts += _critic(spec, agents, folder, address)
     parts += [_agent(spec, name, index, folder, address) for index, name in enumerate(agents)]
+    if spec.player is not None:
+        parts = bags.with_player(parts, spec, spec.player, folder, address)
     return Program(
         name=spec.name,
         address=address,
@@ -65,6 +69,7 @@ def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
         "start_deadline_s": wanted.start_deadline_s,
         "on_missing": wanted.on_missing,
         "period_s": wanted.period_s,
+        "wait_for": [nodes.RECORDER] if spec.record else [],
         "lifespan_ticks": wanted.lifespan_ticks,
         "run_dir": str(folder.path),
     }

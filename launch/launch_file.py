@@ -16,6 +16,8 @@ from launch.errors import Fault, LaunchFileError
 from launch.suggest import did_you_mean
 from launch.yaml_tree import Entry, read_yaml
 
+_SWITCHES = ("record",)  # keys that the command line may set although the file does not declare them
+
 
 @dataclass(frozen=True)
 class LaunchTree:
@@ -34,7 +36,12 @@ def read_launch_file(path: Path, overrides: Overrides) -> LaunchTree:
     """
     if not path.exists() and not path.suffix:
         path = path.with_suffix(".yaml")
-    arguments, values, root = _read(path, overrides.arguments, ())
+    known = list_arguments(path)
+    switches = {n: e for n, e in overrides.arguments.items() if n in _SWITCHES and n not in known}
+    given = {name: entry for name, entry in overrides.arguments.items() if name not in switches}
+    arguments, values, root = _read(path, given, ())
+    for name, entry in switches.items():
+        root = _overlay(root, _nest((name,), entry))
     for key_path, entry in overrides.keys.items():
         root = _overlay(root, _nest(key_path, entry))
     return LaunchTree(root, arguments, {name: entry.plain() for name, entry in values.items()})
@@ -82,6 +89,8 @@ def _include(entry: Entry, includer: Path, outer: tuple[Path, ...]) -> Entry:
         text = "expected the path of a launch file, or {file: path, arguments: {...}}"
         raise LaunchFileError([Fault(entry.where, "include", text)])
     path = includer.parent / file.value
+    if not path.is_file() and Path(file.value).is_file():
+        path = Path(file.value)  # a path given on the command line is seen from the working directory
     if path.resolve() in outer:
         chain = " -> ".join(p.name for p in (*outer, path))
         raise LaunchFileError([Fault(file.where, "include", f"files include each other: {chain}")])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     Kind.BROKER: "broker",
+    Kind.RECORDER: "broker.bag.recorder",
     Kind.SIMULATOR: "simulator",
     Kind.CRITIC: "agents.critic",
     Kind.AGENT: "agents",
@@ -38,7 +39,9 @@ SIMULATOR = "simulator"
 CRITIC = "critic"
 BROKER = "broker"
 SUPERVISOR = "supervisor"
-RESERVED = (BROKER, SIMULATOR, CRITIC, SUPERVISOR, "evaluator")
+RECORDER = "recorder"
+PLAYER = "player"
+RESERVED = (BROKER, SIMULATOR, CRITIC, SUPERVISOR, RECORDER, PLAYER, "evaluator")
 
 
 def broker_arguments(address: str) -> tuple[str, ...]:
@@ -57,7 +60,13 @@ def run_here(node: Node, bus: BusNode) -> int:
     Raises:
         NodeFailedError: nodes of this kind run as processes only.
     """
-    match node.kind:
+    kind = node.kind if MODULES.get(node.kind) == node.module else None
+    match kind:
+        case Kind.RECORDER:
+            from broker.bag.recorder import RecorderNode
+            from broker.bag.settings import RecorderSettings
+
+            return RecorderNode(bus, RecorderSettings.from_dict(node.config)).run()
         case Kind.SIMULATOR:
             return _run_simulator(node, bus)
         case Kind.CRITIC:

@@ -14,10 +14,11 @@ class Kind(IntEnum):
     """What a node is; the order is that of starting, and reversed that of stopping."""
 
     BROKER = 0
-    EXTRA = 1
-    SIMULATOR = 2
-    CRITIC = 3
-    AGENT = 4
+    RECORDER = 1
+    EXTRA = 2
+    SIMULATOR = 3  # or a bag in its place
+    CRITIC = 4
+    AGENT = 5  # or a bag in the place of all
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Node:
     forked: bool = False  # started from the preloaded fork server
     gated: bool = True  # reports its state on the bus, and the run waits until it is ready
     finite: bool = False  # ends by itself; the run is over when all of these are
+    essential: bool = True  # the run fails if it dies for good; of others it only says so
 
     def command(self) -> str:
         """Return the shell command that starts the node by hand."""

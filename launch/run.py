@@ -83,7 +83,7 @@ def _run(
     agents = agents_of(root, spec)
     program = assemble(spec, agents, folder, address)
     folder.create()
-    if options.run_dir is None:
+    if options.run_dir is None and spec.player is None:  # a replay is no run to come back to
         point_latest(folder)
     folder.write_config(spec.model_dump(mode="json", exclude_defaults=True), str(options.file))
     if not options.threads:
@@ -99,7 +99,7 @@ def _run(
             from launch.supervisor import Supervisor
 
             code = Supervisor(program, folder, display, verbose=options.verbose).run()
-    if code != 0:
+    if code != 0 or spec.player is not None:
         return code
     return then(spec, agents, folder, display)
 

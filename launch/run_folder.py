@@ -39,6 +39,11 @@ class RunFolder:
         """Return the folder of TensorBoard's event files."""
         return self.path / "tb"
 
+    @property
+    def bag(self) -> Path:
+        """Return the folder of what was recorded."""
+        return self.path / "bag"
+
     def log(self, name: str) -> Path:
         """Return the log file of a node."""
         return self.path / "logs" / f"{name}.log"

@@ -6,6 +6,7 @@ docs/launch.md is its reference for users. Times are in seconds of the wall cloc
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -139,6 +140,29 @@ class EvaluatorSpec(Section):
     options: dict[str, Any] = {}  # laid over simulator.options, e.g. the held-out start days
 
 
+class RecorderSpec(Section):
+    """What is recorded where `record` is true, into bag/ of the run folder."""
+
+    topics: list[str] = []  # these only; none and no regex: all
+    regex: str = ""  # topics that it matches as a whole
+    exclude: str = ""
+    max_size: Positive | None = None  # bytes; a larger file is followed by a new one
+    max_duration_s: Seconds | None = None
+    restart: RestartSpec = RestartSpec()
+
+
+class PlayerSpec(Section):
+    """A bag in somebody's place; docs/bags.md describes the roles."""
+
+    role: Literal["to_agents", "of_agents", "fork"]
+    bag: str  # of a recorded run with the same simulator and agents
+    rate: Annotated[float, Field(gt=0)] = math.inf  # times as fast as it was; inf: as fast as all can follow
+    max_ticks: Positive | None = None  # None: the whole bag
+    fork_at: Annotated[int, Field(ge=0)] = 0  # fork: the first tick that is not replayed
+    scada: ScadaSpec | None = None  # fork: the link from then on
+    lost: list[str] = []  # fork: agents whose commands arrive no more from then on
+
+
 class ExtraNodeSpec(Section):
     """Any other process: `python -m module arguments`."""
 
@@ -158,4 +182,7 @@ class LaunchSpec(Section):
     agents: AgentsSpec = AgentsSpec()
     critic: CriticSpec = CriticSpec()
     evaluator: EvaluatorSpec | None = None
+    record: bool = False
+    recorder: RecorderSpec = RecorderSpec()
+    player: PlayerSpec | None = None
     nodes: dict[Name, ExtraNodeSpec] = {}

@@ -23,6 +23,7 @@ from launch.state import Slot, progress, row
 _TURN_S = 0.1  # how long one turn of the loop listens to the bus
 _SHOW_EVERY_S = 0.25
 _REMIND_EVERY_S = 10.0  # of external nodes that are still awaited
+_EARLY = (Kind.BROKER, Kind.RECORDER, Kind.SIMULATOR)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -89,7 +90,7 @@ class Supervisor:
     def _start(self) -> None:
         """Start the broker, join it, start the rest at once, and wait until every node is ready."""
         # The simulator's imports take seconds: it begins with the broker, and waits for it by itself.
-        early = [slot for slot in self.slots if slot.node.kind in (Kind.BROKER, Kind.SIMULATOR)]
+        early = [slot for slot in self.slots if slot.node.kind in _EARLY]
         self._begin(early)
         self._bus = self._join()
         self._begin([slot for slot in self.slots if slot not in early])
@@ -174,7 +175,12 @@ class Supervisor:
         if slot.node.gated and not slot.was_ready:
             raise failures.died_at_start(slot, code, self.folder)
         if not policy.allows(slot.restarts):
-            raise failures.died_for_good(slot, code, self.folder)
+            error = failures.died_for_good(slot, code, self.folder)
+            if slot.node.essential:
+                raise error
+            slot.finished = True
+            self._display.say(f"{error}\nthe run goes on without it", Level.WARNING)
+            return
         delay = policy.delay_s(slot.restarts)
         slot.restarts += 1
         slot.ready, slot.status = False, None

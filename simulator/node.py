@@ -19,6 +19,7 @@ from broker import Node, topics
 from broker.errors import LockstepError
 from broker.lockstep import Leader, Receipt
 from broker.messages import Action, ControlReply, ControlRequest, Observation
+from broker.presence import await_nodes
 from broker.services import CONTROL
 from broker.stopwatch import Stopwatch
 from simulator.actions import checked_action
@@ -67,6 +68,9 @@ class SimulatorNode:
             LockstepError: an agent was missing past its deadline, and `on_missing` is "error".
         """
         self._node.ready(timeout_s=30.0)
+        absent = await_nodes(self._node, self._settings.wait_for)
+        if absent:
+            self._node.log("warning", f"begins without {absent}, which it was told to wait for")
         self._announcer.take_over()
         frame = self._begin_epoch(self._settings.seed)
         while self._node.ok() and not self._finished():

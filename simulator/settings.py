@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
@@ -28,6 +28,7 @@ class SimulatorSettings:
     lifespan_ticks: int = 1  # real time: an older action counts as missing
     max_ticks: int | None = None  # end after so many ticks; None: when all agents have left
     history_ticks: int = 512  # states kept for a critic that missed some
+    wait_for: Sequence[str] = ()  # nodes that must be on the bus before the first tick, e.g. the recorder
     run_dir: str | None = None  # where timings are written
 
     def __post_init__(self) -> None:

@@ -2,8 +2,8 @@
 
     sha256_n = SHA-256(sha256_(n-1) || records of chunk n before this message)
 
-so a message that is changed, left out or put in breaks the chain from its chunk on. The message also counts the
-drops so far: they are in the bag even if the recorder is killed.
+so a message that is changed, left out or put in breaks the chain from its chunk on. The message also counts
+the drops so far: they are in the bag even if the recorder is killed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -87,6 +90,7 @@ class BagFile:
         self.statistics: Statistics | None = None  # of the index
         self.skipped = 0  # damaged chunks, by the last `messages`
         self._starts: dict[int, tuple[int, int]] = {}  # offset of a chunk -> first and last stamp, ns
+        self._ids: dict[int, set[int]] = {}  # offset of a chunk -> its channels, by the index
         self._check_profile()
         try:
             self._read_index()
@@ -112,19 +116,28 @@ class BagFile:
             self._starts[place.offset] = (int.from_bytes(start, "little"), int.from_bytes(end, "little"))
         return self._starts[place.offset]
 
-    def contents(self, place: Place) -> scan.Contents:
-        """Return what a chunk holds, and learn its channels.
+    def raw(self, place: Place) -> bytes:
+        """Return the records of a chunk; callable from any thread.
 
         Raises:
             BagError: if it is damaged, with its place.
         """
         try:
-            found = scan.contents_of(scan.content(self.file, place))
+            return scan.uncompressed(scan.content(self.file, place))
         except BagError as error:
-            msg = f"{self.path}: chunk at byte {place.offset}: {error}"
+            msg = f"{self.path}: chunk at byte {place.offset}: {error}; look with `chorus bag verify`"
             raise BagError(msg) from None
-        self.tables.add(found.schemas, found.channels)
-        return found
+
+    def messages_in(self, raw: bytes) -> Iterator[scan.RawMessage]:
+        """Yield the messages of a chunk, and learn its channels on the way."""
+        for record in scan.records_in(raw):
+            match record:
+                case scan.RawMessage():
+                    yield record
+                case Schema():
+                    self.tables.schemas[record.id] = record
+                case Channel():
+                    self.tables.channels[record.id] = record
 
     def recorded(self, message: scan.RawMessage) -> Recorded:
         """Return a message with what its channel says of it.
@@ -160,11 +173,10 @@ class BagFile:
             BagError: at a damaged chunk, if those are refused.
         """
         self.skipped = 0
-        for place in self.chunks:
-            if self.chunk_span(place)[1] < from_ns:
-                continue
+        places = [place for place in self.chunks if self.chunk_span(place)[1] >= from_ns]
+        for raw in self._ahead(places):
             try:
-                messages = self.contents(place).messages
+                messages = self.messages_in(raw.result())
             except BagError:
                 if damage is Damage.REFUSE:
                     raise
@@ -175,6 +187,32 @@ class BagFile:
                     recorded = self.recorded(message)
                     if recorded.topic != CHAIN_TOPIC:
                         yield recorded
+
+    def latched_before(self, until_ns: int, found: dict[str, Recorded]) -> None:
+        """Add the last latched message before a receive stamp, of every topic that has none in `found`."""
+        for place in reversed(self.chunks):
+            wanted = self._latched_ids(found)
+            if self.chunk_span(place)[0] >= until_ns or not wanted & self._ids.get(place.offset, wanted):
+                continue
+            newest: dict[str, Recorded] = {}
+            for message in self.messages_in(self.raw(place)):
+                if message.channel in wanted and message.receive_ns < until_ns:
+                    newest[self.recorded(message).topic] = self.recorded(message)
+            found |= newest
+
+    def _latched_ids(self, found: dict[str, Recorded]) -> set[int]:
+        channels = self.tables.channels.values()
+        return {c.id for c in channels if c.metadata.get("latched") == "true" and c.topic not in found}
+
+    def _ahead(self, places: list[Place]) -> Iterator[Future[bytes]]:
+        """Yield chunks, the next one being decompressed meanwhile."""
+        with ThreadPoolExecutor(1, thread_name_prefix="bag") as pool:
+            waiting: deque[Future[bytes]] = deque()
+            for place in places:
+                waiting.append(pool.submit(self.raw, place))
+                if len(waiting) > 1:
+                    yield waiting.popleft()
+            yield from waiting
 
     def _check_profile(self) -> None:
         first = next(scan.walk(self.file, self.size))
@@ -210,9 +248,12 @@ class BagFile:
             self.chunks.append(Place(Opcode.CHUNK, chunk.chunk_start_offset, chunk.chunk_length - 9))
             self.file.seek(chunk.chunk_start_offset)
             head = self.file.read(9)
-            if head[:1] != bytes([Opcode.CHUNK]) or head[1:] != (chunk.chunk_length - 9).to_bytes(8, "little"):
+            if head[:1] != bytes([Opcode.CHUNK]) or head[1:] != (chunk.chunk_length - 9).to_bytes(
+                8, "little"
+            ):
                 msg = f"the index names a chunk at byte {chunk.chunk_start_offset}, but there is none"
                 raise BagError(msg)
+            self._ids[chunk.chunk_start_offset] = set(chunk.message_index_offsets)
             self._starts[chunk.chunk_start_offset] = (chunk.message_start_time, chunk.message_end_time)
         self.statistics = summary.statistics
 
@@ -223,7 +264,8 @@ class BagFile:
 
     def _walk(self) -> None:
         """Take chunks, channels and metadata from the records themselves."""
-        self.tables, self.metadata, self.chunks, self._starts = Tables(), {}, [], {}
+        self.tables, self.metadata, self.chunks = Tables(), {}, []
+        self._starts, self._ids = {}, {}
         for place in scan.walk(self.file, self.size):
             if isinstance(place, scan.Broken):
                 self.broken.append(place)
@@ -232,10 +274,8 @@ class BagFile:
             elif place.opcode == Opcode.METADATA:
                 self._take_metadata(place)
         for place in self.chunks:
-            try:
-                self.contents(place)
-            except BagError:  # a later reader says which
-                continue
+            with contextlib.suppress(BagError):  # a later reader says which
+                deque(self.messages_in(self.raw(place)), maxlen=0)
 
 
 def is_bag_topic(channel: Channel) -> bool:

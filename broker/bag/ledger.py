@@ -39,22 +39,21 @@ class Ledger:
         self.late: dict[_Stream, int] = {}  # streams whose first message was not their number 0
         self._last: dict[_Stream, int] = {}
 
-    def repeats(self, topic: str, origin: Origin) -> bool:
-        """Say whether this message, or a later one of its sender, has come already."""
-        return origin.seq <= self._last.get((topic, origin.sender, origin.incarnation), -1)
+    def note(self, topic: str, origin: Origin) -> Gap | bool:
+        """Take note of a message.
 
-    def note(self, topic: str, origin: Origin) -> Gap | None:
-        """Take note of a message; return the gap before it, if there is one."""
+        Returns:
+            True if it is the next one, False if it, or a later one, has come before; else the gap before it.
+        """
         stream = (topic, origin.sender, origin.incarnation)
         last = self._last.get(stream)
-        if last is None:
-            if origin.seq:
-                self.late[stream] = origin.seq
-        elif origin.seq <= last:
+        if last is not None and origin.seq <= last:
             self.repeated += 1
-            return None
+            return False
         self._last[stream] = origin.seq
+        if last is None and origin.seq:
+            self.late[stream] = origin.seq
         if last is None or origin.seq == last + 1:
-            return None
+            return True
         self.lost[topic] += origin.seq - last - 1
         return Gap(topic, origin.sender, last + 1, origin.seq - 1)

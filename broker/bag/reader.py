@@ -136,6 +136,14 @@ class Bag:
                 if topics is None or message.topic in topics:
                     yield message
 
+    def latched_before(self, until_ns: int, topics: Collection[str] | None = None) -> list[Recorded]:
+        """Return the last message of every latched topic before a receive stamp, oldest first."""
+        found: dict[str, Recorded] = {}
+        for file in reversed(self.files):
+            file.latched_before(until_ns, found)
+        wanted = [m for m in found.values() if topics is None or m.topic in topics]
+        return sorted(wanted, key=lambda m: m.receive_ns)
+
     def check_topics(self, wanted: Collection[str]) -> None:
         """Raise BagError if a topic is not in the bag."""
         known = self.topics()
@@ -156,8 +164,8 @@ class Bag:
             if schema is None or schema.hash != info.schema:
                 here = schema.hash if schema else "no such type"
                 msg = (
-                    f"{self.path}: {topic} is a {info.type} of schema {info.schema}, this version of gridchorus "
-                    f"has {here}: replay it with the version that recorded it (see `chorus bag info`)"
+                    f"{self.path}: {topic} is a {info.type} of schema {info.schema}, this version of "
+                    f"gridchorus has {here}: replay it with the version that recorded it"
                 )
                 raise BagError(msg)
 

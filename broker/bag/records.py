@@ -72,9 +72,7 @@ def message_index(channel: int, places: Sequence[int]) -> bytes:
         places: log time, offset, log time, offset ...
     """
     size = 8 * len(places)
-    return struct.pack(
-        f"<BQHI{len(places)}Q", Opcode.MESSAGE_INDEX, 6 + size, channel, size, *places
-    )
+    return struct.pack(f"<BQHI{len(places)}Q", Opcode.MESSAGE_INDEX, 6 + size, channel, size, *places)
 
 
 def ending(

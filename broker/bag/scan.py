@@ -5,6 +5,7 @@ It needs no index, so it reads what a killed recorder left, and finds the next c
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -143,8 +144,7 @@ def _next_chunk(file: BinaryIO, at: int, size: int) -> int | None:
 
 def content(file: BinaryIO, place: Place) -> bytes:
     """Return the content of a record."""
-    file.seek(place.offset + _HEAD.size)
-    return file.read(place.length)
+    return os.pread(file.fileno(), place.length, place.offset + _HEAD.size)
 
 
 def parsed(blob: bytes, kind: type[Header | Metadata | Footer | Chunk]) -> Header | Metadata | Footer | Chunk:
@@ -182,19 +182,19 @@ def check_summary(file: BinaryIO, size: int) -> None:
         raise BagError(msg)
 
 
-def contents_of(blob: bytes) -> Contents:
-    """Return what a chunk holds.
+def uncompressed(blob: bytes) -> bytes:
+    """Return the records of a chunk, its checksum tested.
 
     Args:
         blob: content of the chunk's record.
 
     Raises:
-        BagError: if its checksum is wrong or it cannot be taken apart.
+        BagError: if it does not decompress, or its checksum is wrong.
     """
     chunk = parsed(blob, Chunk)
     assert isinstance(chunk, Chunk)
     try:
-        raw = chunk.data
+        raw: bytes = chunk.data
         if chunk.compression:
             raw = zstandard.ZstdDecompressor().decompress(chunk.data, chunk.uncompressed_size)
     except zstandard.ZstdError as error:
@@ -203,7 +203,7 @@ def contents_of(blob: bytes) -> Contents:
     if zlib.crc32(raw) != chunk.uncompressed_crc:
         msg = f"checksum is {zlib.crc32(raw):08x}, expected {chunk.uncompressed_crc:08x}"
         raise BagError(msg)
-    return taken_apart(raw)
+    return raw
 
 
 def taken_apart(raw: bytes) -> Contents:
@@ -213,6 +213,23 @@ def taken_apart(raw: bytes) -> Contents:
         BagError: if a record does not fit.
     """
     found = Contents(raw, [], [], [])
+    for record in records_in(raw):
+        match record:
+            case RawMessage():
+                found.messages.append(record)
+            case Schema():
+                found.schemas.append(record)
+            case Channel():
+                found.channels.append(record)
+    return found
+
+
+def records_in(raw: bytes) -> Iterator[RawMessage | Schema | Channel]:
+    """Yield the records of an uncompressed chunk.
+
+    Raises:
+        BagError: at a record that does not fit.
+    """
     at, end = 0, len(raw)
     try:
         while at < end:
@@ -221,13 +238,12 @@ def taken_apart(raw: bytes) -> Contents:
             if opcode == Opcode.MESSAGE:
                 _, _, channel, seq, receive_ns, publish_ns = MESSAGE.unpack_from(raw, at)
                 data = raw[at + _HEAD.size + MESSAGE_FIXED : after]
-                found.messages.append(RawMessage(channel, seq, receive_ns, publish_ns, data, at))
+                yield RawMessage(channel, seq, receive_ns, publish_ns, data, at)
             elif opcode == Opcode.SCHEMA:
-                found.schemas.append(Schema.read(ReadDataStream(BytesIO(raw[at + _HEAD.size : after]))))
+                yield Schema.read(ReadDataStream(BytesIO(raw[at + _HEAD.size : after])))
             elif opcode == Opcode.CHANNEL:
-                found.channels.append(Channel.read(ReadDataStream(BytesIO(raw[at + _HEAD.size : after]))))
+                yield Channel.read(ReadDataStream(BytesIO(raw[at + _HEAD.size : after])))
             at = after
     except (struct.error, McapError, ValueError) as error:
         msg = f"record at byte {at} of the uncompressed chunk cannot be read: {error}"
         raise BagError(msg) from None
-    return found

@@ -13,7 +13,7 @@ from broker.bag import chain, records, scan
 from broker.bag.errors import BagError
 from broker.bag.file import BagFile
 from broker.bag.layout import CHAIN_TOPIC, JSON, origin_of, unpacked
-from broker.bag.ledger import Ledger
+from broker.bag.ledger import Gap, Ledger
 from broker.bag.reader import files_of
 from broker.bag.scan import Place, RawMessage
 
@@ -97,7 +97,7 @@ class _Check:
             where = f"chunk {number} at byte {place.offset}{_when(file.chunk_span(place)[0])}"
             verdict.chunks += 1
             try:
-                contents = scan.contents_of(scan.content(file.file, place))
+                contents = scan.taken_apart(scan.uncompressed(scan.content(file.file, place)))
                 self._chunk(where, contents)
                 self._message_indexes(where, place, contents)
             except BagError as error:
@@ -109,7 +109,9 @@ class _Check:
         self._data_section()
         closed = file.metadata.get("closed")
         if closed is not None and closed["head"] != verdict.head:
-            self._fault("end", f"the chain should end with {closed['head'][:12]}.., it is {verdict.head[:12]}..")
+            self._fault(
+                "end", f"the chain should end with {closed['head'][:12]}.., it is {verdict.head[:12]}.."
+            )
 
     def _index_fault(self) -> None:
         holes = [broken for broken in self.file.broken if broken.resumed is not None]
@@ -147,7 +149,9 @@ class _Check:
     def _link(self, where: str, contents: scan.Contents, message: RawMessage) -> chain.Link:
         link = chain.link_of(message.data)
         if link.previous != self.verdict.head:
-            text = f"the hash chain is broken: it follows {link.previous[:12]}.., not {self.verdict.head[:12]}.."
+            text = (
+                f"the hash chain is broken: it follows {link.previous[:12]}.., not {self.verdict.head[:12]}.."
+            )
             self._fault(where, text + f" (chunk {link.chunk} when it was recorded)")
         found = chain.seal(link.previous, memoryview(contents.raw)[: message.offset])
         if found != link.sha256:
@@ -157,8 +161,8 @@ class _Check:
 
     def _sequence(self, where: str, topic: str, message: RawMessage) -> None:
         origin = origin_of(unpacked(message.data)[1])
-        gap = self.ledger.note(topic, origin) if origin else None
-        if gap is not None:
+        gap = self.ledger.note(topic, origin) if origin else True
+        if isinstance(gap, Gap):
             place = f"{self.file.path.name}: {where}"
             self.verdict.gaps.append(Finding(place, str(gap)))
 

@@ -1,7 +1,7 @@
 """Writes one MCAP file: chunks that are whole on disk at every flush, and an index at the end.
 
-It is not the library's writer because a file on a full disk must be cut back to its last whole chunk and still
-get its index.
+It is not the library's writer because a file on a full disk must be cut back to its last whole chunk and
+still get its index.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ class BagWriter:
         key = _Topic(topic, type_name, schema_hash, encoding)
         known = self._channels.get(key)
         if known is not None:
-            return known.id
+            return int(known.id)
         facts = {"latched": str(latched).lower(), "schema_hash": schema_hash}
         schema = self._schema(type_name, schema_hash, json_schema(type_name, schema_hash))
-        return self._new_channel(key, schema, facts).id
+        return int(self._new_channel(key, schema, facts).id)
 
     def write(self, channel: int, data: bytes, seq: int, receive_ns: int, publish_ns: int) -> None:
         """Add a message.

@@ -1,0 +1,287 @@
+"""The player: publishes a bag's messages as they travelled, byte by byte, in their order and at their times.
+
+`python -m broker.bag.player --name player --broker ADDRESS --config FILE.json`
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from broker import Node, topics
+from broker.bag import flow
+from broker.bag.errors import BagError
+from broker.bag.file import Damage, Recorded
+from broker.bag.layout import with_incarnation
+from broker.bag.pace import Due, Pace
+from broker.bag.process import run_as_node
+from broker.bag.reader import Bag, TopicInfo
+from broker.bag.recorder import control_of
+from broker.bag.settings import PlayerSettings
+from broker.messages import Clock, ControlReply, ControlRequest
+from broker.presence import await_nodes
+from broker.schema import BY_NAME
+from broker.topics import to_wire
+
+_SPIN_S = 0.02  # services are looked after so often
+_NEAR_S = 0.004  # nearer than this, waiting is by sleeping instead of listening
+_CLOSE_S = 0.00015  # nearer than this, by looking at the clock: a sleep ends that much too late
+
+
+class Seek(Exception):  # noqa: N818 - no error: the way out of the middle of a bag
+    """Go on from another place."""
+
+
+class PlayerNode:
+    """One player.
+
+    Args:
+        node: the connection to the broker.
+        settings: what is played, and how.
+    """
+
+    def __init__(self, node: Node, settings: PlayerSettings) -> None:
+        self.node = node
+        self.settings = settings
+        self.pace = Pace(settings.rate, paused=settings.paused)
+        self.played = 0
+        self.late_ns: list[int] | None = None  # how late each message left, if somebody wants to know
+        self.bag = Bag(Path(settings.bag))
+        self.start_ns, self.end_ns = self.bag.span_ns
+        if not self.end_ns:
+            msg = f"{settings.bag}: is empty: there is no message in it"
+            raise BagError(msg)
+        self.infos = self._selected()
+        self._stopping = False
+        self._steps = 0  # messages that may leave in a pause
+        self._target_ns: int | None = None  # of a seek
+        self._incarnation = 0  # of the senders, once something is played again
+        self._spun = 0.0
+        self._in_window = 0
+        self._sim_time_s = 0.0  # newest on the bag
+        self._outside: float | None = None  # newest time of an outside clock, s
+        for info in self.infos.values():
+            node.publisher(self.on_bus(info.topic), BY_NAME[info.type].cls, latched=info.latched)
+        self._clock = self._own_clock()
+        self._clocks = node.subscription(topics.CLOCK, Clock) if settings.follow_clock else None
+        self._clock_due = 0.0
+        node.server(control_of(node.name), self._control)
+
+    def stop(self) -> None:
+        """End soon; callable from signal handlers."""
+        self._stopping = True
+
+    def run(self) -> int:
+        """Play to the end, or until stopped; returns the process's exit code."""
+        self.node.ready(timeout_s=30.0)
+        await_nodes(self.node, self.settings.wait_for)
+        self.node.set_status("running")
+        start_ns = self.start_ns + int(self.settings.start_offset_s * 1e9)
+        while self.going:
+            try:
+                self.play_from(start_ns)
+            except Seek:
+                assert self._target_ns is not None
+                start_ns, self._target_ns = self._target_ns, None
+            else:
+                if not self.settings.loop:
+                    break
+                start_ns = self.start_ns + int(self.settings.start_offset_s * 1e9)
+            self._incarnation = time.time_ns()
+        self._finish()
+        return 0
+
+    @property
+    def going(self) -> bool:
+        """Say whether to go on."""
+        return self.node.ok() and not self._stopping
+
+    def on_bus(self, topic: str) -> str:
+        """Return a topic's name on the bus."""
+        return self.settings.remap.get(topic, topic)
+
+    def play_from(self, start_ns: int) -> None:
+        """Play from a receive stamp to the end.
+
+        Raises:
+            Seek: if somebody wants another place.
+        """
+        self.pace.go_to(start_ns)
+        for message in self.bag.latched_before(start_ns, self.infos):
+            self.send(message)
+        duration_s = self.settings.duration_s
+        end_ns = self.end_ns if duration_s is None else start_ns + int(duration_s * 1e9)
+        for due_ns, message in self.schedule(start_ns):
+            if message.receive_ns > end_ns:
+                break
+            if not self.wait_until(due_ns):
+                return
+            if self.late_ns is not None:
+                self.late_ns.append(-int(self.pace.left_s(due_ns) * 1e9))
+            self.send(message)
+
+    def schedule(self, start_ns: int) -> Iterator[tuple[int, Recorded]]:
+        """Yield the selected messages from a receive stamp on, with the bag time at which each is due."""
+        due = Due(start_ns)
+        damage = Damage.SKIP if self.settings.skip_damaged else Damage.REFUSE
+        for message in self.bag.messages(self.infos, start_ns, damage):
+            yield due.of(message), message
+
+    def wait_until(self, due_ns: int) -> bool:
+        """Wait for a bag time, serving meanwhile; False if the end came first.
+
+        Raises:
+            Seek: if somebody wants another place.
+        """
+        while self.going:
+            if self._target_ns is not None:
+                raise Seek
+            if self._steps:
+                self._steps -= 1
+                self.pace.go_to(due_ns)
+                return True
+            left = self._left_s(due_ns)
+            now = time.perf_counter()
+            if left > _NEAR_S:
+                self._look(min(left - _NEAR_S / 2, 0.1))
+            elif now - self._spun > _SPIN_S and (left <= 0 or left > 3 * _CLOSE_S):
+                self._look(0.0)
+            elif left <= 0:
+                if self.pace.rate is None:
+                    self.pace.go_to(due_ns)
+                return True
+            elif left > _CLOSE_S:
+                time.sleep(left - _CLOSE_S)
+        return False
+
+    def send(self, message: Recorded) -> None:
+        """Publish a message as it travelled."""
+        frames = message.frames
+        topic = self.on_bus(message.topic)
+        if topic != message.topic:
+            frames[0] = to_wire(topic)
+        if self._incarnation:  # subscribers take each message of one life only once
+            frames[1] = with_incarnation(frames[1], self._incarnation)
+        self.node.relay(frames, latched=message.latched)
+        self.played += 1
+        if self.pace.rate is None:
+            self._in_window += 1
+            if self._in_window >= flow.WINDOW:
+                self.settle()
+
+    def settle(self) -> None:
+        """Wait until everybody has taken in what was sent."""
+        self._in_window = 0
+        flow.settle(self.node, [self.on_bus(topic) for topic in self.infos])
+
+    def _finish(self) -> None:
+        if self.pace.rate is None and self.going:
+            self.settle()
+        skipped = self.bag.skipped
+        if skipped:
+            self.node.log("warning", f"{self.settings.bag}: {skipped} damaged chunks were skipped")
+        note = json.dumps({"played": self.played, "skipped_chunks": skipped})
+        self.node.set_status("done", note=note)
+        self.bag.close()
+
+    def _left_s(self, due_ns: int) -> float:
+        if self._clocks is None:
+            return self.pace.left_s(due_ns)
+        while (received := self._clocks.take()) is not None:
+            self._outside = received.message.time_s
+        if self._outside is None or self.pace.paused:
+            return float("inf")
+        return 0.0 if self._outside >= (due_ns - self.start_ns) / 1e9 else float("inf")
+
+    def _look(self, timeout_s: float) -> None:
+        self.node.spin(timeout_s)
+        self._spun = time.perf_counter()
+        if self._clock is not None and self._spun >= self._clock_due and not self.pace.paused:
+            assert self.settings.clock_hz is not None
+            self._clock_due = self._spun + 1.0 / self.settings.clock_hz
+            bag_s = (self.pace.now_ns - self.start_ns) / 1e9
+            self._clock.publish(Clock(0, 0, bag_s), time_s=bag_s)
+
+    def _own_clock(self) -> Any:
+        """Return a publisher of /clock, if the bag's own is not played."""
+        if self.settings.clock_hz is None or topics.CLOCK in map(self.on_bus, self.infos):
+            return None
+        return self.node.publisher(topics.CLOCK, Clock)
+
+    def _selected(self) -> dict[str, TopicInfo]:
+        """Return the topics that are played; refuse what cannot be."""
+        settings = self.settings
+        self.bag.check_topics([*settings.topics, *settings.remap])
+        chosen = {
+            topic: info
+            for topic, info in self.bag.topics().items()
+            if (not settings.topics or topic in settings.topics)
+            and not (settings.exclude and re.fullmatch(settings.exclude, topic))
+            and not (settings.follow_clock and topic == topics.CLOCK)
+        }
+        self.bag.check_schemas(chosen)
+        return chosen
+
+    def _control(self, request: ControlRequest) -> ControlReply:
+        arguments = json.loads(request.arguments)
+        match request.command:
+            case "pause":
+                self.pace.pause()
+            case "resume":
+                self.pace.resume()
+            case "step":
+                self.pace.pause()
+                self._steps += _positive(arguments, "n", 1)
+            case "rate":
+                rate = arguments.get("rate")
+                self.pace.set_rate(None if rate == "max" else _positive(arguments, "rate", 1.0))
+            case "seek":
+                self._seek(float(arguments["time_s"]))
+            case "stop":
+                self._stopping = True
+            case "status":
+                pass
+            case other:
+                msg = f"player: cannot do {other!r}; expected pause, resume, step, rate, seek, stop, status"
+                raise BagError(msg)
+        place_s = (self.pace.now_ns - self.start_ns) / 1e9
+        detail = json.dumps({"time_s": place_s, "played": self.played, "rate": self.pace.rate})
+        return ControlReply(0, 0, paused=self.pace.paused, detail=detail)
+
+    def _seek(self, time_s: float) -> None:
+        length_s = (self.end_ns - self.start_ns) / 1e9
+        if not 0 <= time_s <= length_s:
+            msg = f"player: cannot seek to {time_s} s: the bag has {length_s:.3f} s"
+            raise BagError(msg)
+        self._target_ns = self.start_ns + int(time_s * 1e9)
+
+
+def _positive(arguments: dict[str, Any], name: str, default: Any) -> Any:
+    value = arguments.get(name, default)
+    if not isinstance(value, int | float) or not value > 0:
+        msg = f"player: {name} is {value!r}, expected a positive number"
+        raise BagError(msg)
+    return value
+
+
+def build(node: Node, values: dict[str, Any]) -> Any:
+    """Return the player for some settings, in its role."""
+    settings = PlayerSettings.from_dict(values)
+    match settings.role:
+        case "to_agents":
+            from broker.bag.to_agents import ToAgents
+
+            return ToAgents(node, settings)
+        case "of_agents":
+            from broker.bag.of_agents import OfAgents
+
+            return OfAgents(node, settings)
+    return PlayerNode(node, settings)
+
+
+if __name__ == "__main__":
+    run_as_node(build, prog="python -m broker.bag.player", doc=__doc__)
