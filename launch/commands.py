@@ -44,6 +44,10 @@ COMMANDS = {
         "launch.introspection.top:app",
         "Show the nodes at work: state, tick, rate, lag, lost, CPU, memory.",
     ),
+    "bag": (
+        "launch.bag_command:app",
+        "Record, play, check and convert what travels on the bus.",
+    ),
     "factorize": (
         "launch.factorize_command:app",
         "Measure who informs about whom, and write a partition into clusters.",

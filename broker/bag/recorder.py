@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from broker import Node
 from broker.bag import chain
@@ -265,9 +265,10 @@ def control_of(name: str) -> Service[ControlRequest, ControlReply]:
     return Service(f"/{name}/control", ControlRequest, ControlReply)
 
 
-def _build(node: Node, values: dict[str, object]) -> RecorderNode:
+def build(node: Node, values: dict[str, Any]) -> RecorderNode:
+    """Return the recorder for some settings."""
     return RecorderNode(node, RecorderSettings.from_dict(values))
 
 
 if __name__ == "__main__":
-    run_as_node(_build, prog="python -m broker.bag.recorder", doc=__doc__)
+    run_as_node(build, prog="python -m broker.bag.recorder", doc=__doc__)
