@@ -10,12 +10,13 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from agents import sources
 from agents.baselines import DoNothing
-from agents.env import BusVecEnv
+from agents.env import BusVecEnv, _infos
 from agents.errors import AgentsError, CriticError, EpochChangedError
 from agents.node import AgentNode
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node
+from broker.messages import Observation
 from simulator.link_config import LinkConfig
 from simulator.world import World
 from tests.grids import CounterGrid
@@ -103,6 +104,12 @@ def test_a_terminated_copy_was_not_truncated(shared):
     assert done.tolist() == [False, True, False]
     assert infos[1]["TimeLimit.truncated"] is False
     assert infos[1]["terminal_observation"][1] == 2.0
+
+
+def test_a_copy_that_is_both_terminated_and_truncated_was_not_cut_short():
+    ends, rows = np.array([True, True, False]), np.ones((3, 2), np.float32)
+    both = Observation(1, 4, np.full(3, 4), rows, rows[:, 0].copy(), ends, ends, final_obs=rows)
+    assert [info.get("TimeLimit.truncated") for info in _infos(both, ends)] == [False, False, None]
 
 
 def test_sb3s_own_wrappers_work_on_it(shared):
