@@ -99,11 +99,9 @@ class BandwidthMeter:
             return "no new messages"
         self._rates.news = False
         count, mean = len(self._sizes), sum(self._sizes) / len(self._sizes)
-        sizes = (mean, min(self._sizes), max(self._sizes))
-        unit, scale, digits = next(u for u in _UNITS if mean * rate >= u[1] or u is _UNITS[-1])
-        shown, low, high = (f"{size / scale:.{digits}f} {unit}" for size in sizes)
+        shown, low, high = _bytes(mean), _bytes(min(self._sizes)), _bytes(max(self._sizes))
         return (
-            f"{mean * rate / scale:.{digits}f} {unit}/s from {count} messages\n"
+            f"{_bytes(mean * rate)}/s from {count} messages\n"
             f"\tMessage size mean: {shown} min: {low} max: {high}"
         )
 
@@ -132,9 +130,6 @@ class DelayMeter:
         return f"average delay: {mean:.6f}\n\t{_spread(list(self._delays), deviation, count)}"
 
 
-_UNITS = (("MB", 1e6, 2), ("KB", 1e3, 2), ("B", 1.0, 0))
-
-
 def _rate(steps: Sequence[tuple[float, int]]) -> float:
     seconds = sum(step for step, _ in steps)
     return sum(count for _, count in steps) / seconds if seconds > 0 else 0.0
@@ -142,3 +137,9 @@ def _rate(steps: Sequence[tuple[float, int]]) -> float:
 
 def _spread(values: Sequence[float], deviation: float, window: int) -> str:
     return f"min: {min(values):.6f}s max: {max(values):.6f}s std dev: {deviation:.6f}s window: {window}"
+
+
+def _bytes(size: float) -> str:
+    if size >= 1e6:
+        return f"{size / 1e6:.2f} MB"
+    return f"{size / 1e3:.2f} KB" if size >= 1e3 else f"{size:.0f} B"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,14 +14,31 @@ import yaml
 from broker.codec import Header
 from broker.messages import Array
 
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+class _Row(list[Any]):
+    """What stands on one line, in brackets."""
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Blocks, but for rows."""
+
+
+_Dumper.add_representer(
+    _Row, lambda dumper, row: dumper.represent_sequence("tag:yaml.org,2002:seq", row, flow_style=True)
+)
+
 _MORE = "..."
 _WIDTH = 2**31 - 1  # of a line: never folded
 
 
 def fields_of(message: Any, header: Header) -> dict[str, Any]:
     """Return the fields of a message by name, and those of its header below `header`."""
-    return {**vars(message), "header": header._asdict()}
+    return {**values_of(message), "header": header._asdict()}
+
+
+def values_of(message: Any) -> dict[str, Any]:
+    """Return the fields of a message by name, in the order in which they are declared."""
+    return {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
 
 
 def as_yaml(value: Any, longest: int | None) -> str:
@@ -31,9 +49,7 @@ def as_yaml(value: Any, longest: int | None) -> str:
         longest: numbers of an array, items of a tuple or characters of a text that are shown; None: all.
     """
     plain = _plain(value, longest)
-    text: str = yaml.dump(
-        plain, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None
-    )
+    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return text.removesuffix("...\n").rstrip("\n")
 
 
@@ -62,7 +78,7 @@ def _plain(value: Any, longest: int | None) -> Any:
             return value if longest is None or len(value) <= longest else value[:longest] + _MORE
         case tuple() | list():
             shown = [_plain(item, longest) for item in value[:longest]]
-            return [*shown, _MORE] if len(shown) < len(value) else shown
+            return _Row([*shown, _MORE] if len(shown) < len(value) else shown)
         case Mapping():
             return {name: _plain(item, longest) for name, item in value.items()}
     return value
@@ -71,12 +87,15 @@ def _plain(value: Any, longest: int | None) -> Any:
 def _listed(array: Array, longest: int | None) -> Any:
     if array.ndim == 0:
         return array.item() if array.dtype.kind != "f" else float(str(array))
+    shown: list[Any]
     if array.ndim == 1:
-        shown = [_number(item) for item in array[:longest]]
+        shown = _Row(_number(item) for item in array[:longest])
     else:
         rows = len(array) if longest is None else longest // max(1, array[0].size if len(array) else 1)
         shown = [_listed(row, longest) for row in array[: max(1, rows)]]
-    return [*shown, _MORE] if len(shown) < len(array) else shown
+    if len(shown) < len(array):
+        shown.append(_MORE)
+    return shown
 
 
 def _number(value: np.generic) -> Any:

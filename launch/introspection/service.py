@@ -13,7 +13,7 @@ from launch.introspection.build import message_from, schema_named
 from launch.introspection.errors import QuestionError
 from launch.introspection.node import types_of
 from launch.introspection.observer import ANSWER_S, Observer
-from launch.introspection.render import as_yaml
+from launch.introspection.render import as_yaml, values_of
 from launch.introspection.session import Broker, look_up, make_app, watching
 
 app = make_app("See and call services.")
@@ -68,7 +68,7 @@ def call(
         response = schema_named(record["response"]).cls
         typer.echo(f"requester: making request: {request!r}\n")
         answer = bus.call(Service(service, type(request), response), request, timeout)
-        typer.echo(f"response: {type(answer).__name__}\n{as_yaml(vars(answer), None)}")
+        typer.echo(f"response: {type(answer).__name__}\n{as_yaml(values_of(answer), None)}")
 
 
 def _values(service: str, request: str, words: list[str]) -> str:

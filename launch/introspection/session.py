@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, MessageError, TopicError
 from launch.errors import LaunchError
 from launch.introspection.address import find_broker
 from launch.introspection.errors import QuestionError
@@ -57,6 +57,9 @@ def guarded() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         raise typer.Exit(0) from None
+    except (TopicError, MessageError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(2) from error
     except BrokerError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from error
