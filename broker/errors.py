@@ -27,6 +27,10 @@ class RequestTimeoutError(BrokerError, TimeoutError):
     """A service did not answer in time."""
 
 
+class SettingsFileError(BrokerError, ValueError):
+    """A node's settings file that cannot be read."""
+
+
 class ServiceError(BrokerError):
     """A service answered with an error."""
 
