@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from broker.registry import LEASE_S
+from launch.introspection.samples import tick_of
 from launch.introspection.session import Broker, look_up, make_app, watching
 
 app = make_app("See the nodes of an ensemble.")
@@ -54,7 +55,7 @@ def _facts(record: dict[str, Any]) -> Iterable[str]:
     yield f"Lease: renewed {record['renewed_s_ago']:.1f} s ago, runs out after {LEASE_S:g} s"
     if status:
         note = f", {status['note']}" if status["note"] else ""
-        yield f"State: {status['state']}, tick {status['tick']}{note}"
+        yield f"State: {status['state']}, tick {tick_of(record)}{note}"
         counts = [f"{name} {status[name]}" for name in ("sent", "received", "lost", "refused")]
         counts += [f"{name} {vitals[name]}" for name in ("unsent", "overrun") if name in vitals]
         yield f"Messages: {', '.join(counts)}"

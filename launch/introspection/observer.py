@@ -86,7 +86,7 @@ class Observer:
 
     def services(self) -> dict[str, Any]:
         """Return the record of every service."""
-        return self._records(SERVICES)
+        return dict(sorted(self._records(SERVICES).items()))
 
     def listen(self, topic: str) -> None:
         """Subscribe; the topic's last value comes first if it is latched.

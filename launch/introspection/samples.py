@@ -54,7 +54,7 @@ class Samples:
         """Return the cells of a node, one per heading."""
         status, vitals, pace = record["status"], record["vitals"], self._paces.get(name)
         age = record["renewed_s_ago"]
-        tick = _tick(record)
+        tick = tick_of(record)
         return (
             name,
             f"silent {age:.0f} s" if age > _SILENT_S else status.get("state", "starting"),
@@ -69,7 +69,7 @@ class Samples:
 
     def _compare(self, name: str, record: Mapping[str, Any]) -> None:
         vitals = record["vitals"]
-        beat = _Beat(record["pid"], vitals["stamp_s"], _tick(record), vitals["cpu_s"])
+        beat = _Beat(record["pid"], vitals["stamp_s"], tick_of(record), vitals["cpu_s"])
         before = self._beats.setdefault(name, beat)
         if before.pid != beat.pid:
             self._paces.pop(name, None)
@@ -82,6 +82,6 @@ class Samples:
         self._beats[name] = beat
 
 
-def _tick(record: Mapping[str, Any]) -> int:
+def tick_of(record: Mapping[str, Any]) -> int:
     """Return the newest tick: a learner puts it into its status only when a rollout begins."""
     return int(record["vitals"].get("tick", 0) or record["status"].get("tick", 0))

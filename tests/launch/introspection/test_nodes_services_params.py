@@ -37,6 +37,7 @@ def test_an_unknown_node_is_an_error(run):
 
 def test_services_and_their_types(run):
     lines = run("service", "list").stdout.splitlines()
+    assert lines == sorted(lines)
     assert {"/broker/nodes", "/simulator/control", "/block_0/parameters"} <= set(lines)
     assert run("service", "list", "-c").stdout == f"{len(lines)}\n"
     assert "/simulator/history [HistoryRequest -> GridState]" in run("service", "list", "-t").stdout
