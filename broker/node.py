@@ -170,6 +170,14 @@ class Node:
         if self._status.state == "starting":
             self.set_status("ready")
 
+    def flush(self, timeout_s: float = 10.0) -> None:
+        """Return when all that this node has published has passed the broker.
+
+        Raises:
+            ConnectionFailedError: if it has not after `timeout_s`.
+        """
+        self._transport.join(timeout_s)
+
     def spin(self, timeout_s: float = 0.0) -> bool:
         """Wait for something, then handle all that has arrived: queue messages, serve requests.
 

@@ -91,7 +91,11 @@ class BagFile:
         self.skipped = 0  # damaged chunks, by the last `messages`
         self._starts: dict[int, tuple[int, int]] = {}  # offset of a chunk -> first and last stamp, ns
         self._ids: dict[int, set[int]] = {}  # offset of a chunk -> its channels, by the index
-        self._check_profile()
+        try:
+            self._check_profile()
+        except BagError:
+            self.close()
+            raise
         try:
             self._read_index()
         except (McapError, BagError, ValueError, KeyError) as error:

@@ -31,7 +31,7 @@ def consumers(node: Node, topics: Collection[str]) -> list[str]:
 
 def settle(node: Node, topics: Collection[str]) -> None:
     """Return when all that was published on some topics has been taken in by those who take it."""
-    node.ready(_PATIENCE_S)  # an echo: all has passed the broker
+    node.flush()
     for name in consumers(node, topics):
         _await_answer(node, name)
 
@@ -40,8 +40,8 @@ def _await_answer(node: Node, name: str) -> None:
     while node.ok():
         try:
             node.client(parameters_of(name)).call(ParametersRequest("list"), _PATIENCE_S)
-        except RequestTimeoutError:
-            continue  # busy; it is gone when its lease is
+        except RequestTimeoutError:  # busy; it is gone when its lease is
+            node.log("warning", f"waits for {name} to take in what was sent")
         except BrokerError:
             return
         else:

@@ -52,17 +52,17 @@ class PlayerNode:
         self.late_ns: list[int] | None = None  # how late each message left, if somebody wants to know
         self.bag = Bag(Path(settings.bag))
         self.start_ns, self.end_ns = self.bag.span_ns
-        if not self.end_ns:
-            msg = f"{settings.bag}: is empty: there is no message in it"
-            raise BagError(msg)
-        self.infos = self._selected()
+        try:
+            self.infos = self._selected()
+        except BagError:
+            self.bag.close()
+            raise
         self._stopping = False
         self._steps = 0  # messages that may leave in a pause
         self._target_ns: int | None = None  # of a seek
         self._incarnation = 0  # of the senders, once something is played again
         self._spun = 0.0
         self._in_window = 0
-        self._sim_time_s = 0.0  # newest on the bag
         self._outside: float | None = None  # newest time of an outside clock, s
         for info in self.infos.values():
             node.publisher(self.on_bus(info.topic), BY_NAME[info.type].cls, latched=info.latched)
@@ -77,10 +77,18 @@ class PlayerNode:
 
     def run(self) -> int:
         """Play to the end, or until stopped; returns the process's exit code."""
-        self.node.ready(timeout_s=30.0)
-        await_nodes(self.node, self.settings.wait_for)
-        self.node.set_status("running")
-        start_ns = self.start_ns + int(self.settings.start_offset_s * 1e9)
+        try:
+            self.node.ready(timeout_s=30.0)
+            await_nodes(self.node, self.settings.wait_for)
+            self.node.set_status("running")
+            self._play()
+            self._finish()
+        finally:
+            self.bag.close()
+        return 0
+
+    def _play(self) -> None:
+        begin_ns = start_ns = self.start_ns + int(self.settings.start_offset_s * 1e9)
         while self.going:
             try:
                 self.play_from(start_ns)
@@ -90,10 +98,8 @@ class PlayerNode:
             else:
                 if not self.settings.loop:
                     break
-                start_ns = self.start_ns + int(self.settings.start_offset_s * 1e9)
+                start_ns = begin_ns
             self._incarnation = time.time_ns()
-        self._finish()
-        return 0
 
     @property
     def going(self) -> bool:
@@ -186,7 +192,6 @@ class PlayerNode:
             self.node.log("warning", f"{self.settings.bag}: {skipped} damaged chunks were skipped")
         note = json.dumps({"played": self.played, "skipped_chunks": skipped})
         self.node.set_status("done", note=note)
-        self.bag.close()
 
     def _left_s(self, due_ns: int) -> float:
         if self._clocks is None:
@@ -215,6 +220,9 @@ class PlayerNode:
     def _selected(self) -> dict[str, TopicInfo]:
         """Return the topics that are played; refuse what cannot be."""
         settings = self.settings
+        if not self.end_ns:
+            msg = f"{settings.bag}: is empty: there is no message in it"
+            raise BagError(msg)
         self.bag.check_topics([*settings.topics, *settings.remap])
         chosen = {
             topic: info

@@ -61,7 +61,13 @@ class Bag:
             BagError: if one of them is no bag.
         """
         self.path = path
-        self.files = [BagFile(file) for file in files_of(path)]
+        self.files: list[BagFile] = []
+        try:
+            for file in files_of(path):
+                self.files.append(BagFile(file))
+        except BagError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close all files."""

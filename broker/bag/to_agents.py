@@ -39,9 +39,6 @@ class ToAgents(PlayerNode):
         super().__init__(node, settings)
         self.comparison = Comparison("actions")
         agents = [agent for topic in self.infos if (agent := _observer(topic)) is not None]
-        if not agents:
-            msg = f"{settings.bag}: there are no observations in it: nothing that agents could answer"
-            raise BagError(msg)
         self._leader: Leader[Action] = Leader(agents, _RETRY_S)
         self._recorded: dict[tuple[str, int, int], Array] = {}  # agent, epoch, tick -> action
         self._live: dict[tuple[str, int, int], Array] = {}
@@ -54,6 +51,9 @@ class ToAgents(PlayerNode):
     def _selected(self) -> dict[str, TopicInfo]:
         """Return the simulator's topics; the recorded actions are read, not played."""
         chosen = super()._selected()
+        if not any(map(_observer, chosen)):
+            msg = f"{self.settings.bag}: there are no observations in it: nothing that agents could answer"
+            raise BagError(msg)
         return {t: info for t, info in chosen.items() if t in OF_SIMULATOR or _observer(t) is not None}
 
     def play_from(self, start_ns: int) -> None:

@@ -14,7 +14,7 @@ from broker.bag.errors import BagError
 from broker.bag.file import BagFile
 from broker.bag.layout import CHAIN_TOPIC, JSON, origin_of, unpacked
 from broker.bag.ledger import Gap, Ledger
-from broker.bag.reader import files_of
+from broker.bag.reader import Bag
 from broker.bag.scan import Place, RawMessage
 
 _BLOCK = 1024 * 1024  # bytes read at once
@@ -59,13 +59,9 @@ def verify(path: Path) -> Verdict:
         BagError: if it is no bag at all.
     """
     verdict, ledger = Verdict(), Ledger()
-    files = [BagFile(file) for file in files_of(path)]
-    try:
-        for number, file in enumerate(files):
+    with Bag(path) as bag:
+        for number, file in enumerate(bag.files):
             _Check(file, verdict, ledger).run(first=number == 0)
-    finally:
-        for file in files:
-            file.close()
     for (topic, sender, _), first in sorted(ledger.late.items()):
         text = f"topic {topic} from {sender}: begins with sequence number {first}; it joined later"
         verdict.notes.append(Finding(str(path), text))
