@@ -52,6 +52,7 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, o
         "policies": list(evaluator.policies) if evaluator else [],
         "baselines": list(evaluator.baselines) if evaluator else [],
         "options": dict(evaluator.options) if evaluator else {},
+        "metrics": list(evaluator.metrics) if evaluator else [],
         "seed": seed_of(spec.seed, Role.EVALUATOR),
         "learners": [name for name in agents if train and rules[name] is None],
         "stand_ins": {name: rule for name, rule in rules.items() if rule is not None},

@@ -27,6 +27,7 @@ from simulator.errors import SimulatorError
 from simulator.world import World
 
 RESULTS = "evaluation.json"
+PICTURES = "pictures"  # one episode of each policy, where the grid can draw itself
 PROGRESS_S = 5.0
 _ENSEMBLE = {"deterministic": "ensemble", "sampled": "ensemble, sampled"}
 
@@ -73,6 +74,7 @@ def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
         try:
             policies = _policies(name, run_dir, settings, world)
             results += play(world, name, policies, settings["max_ticks"], say)
+            _draw(world, run_dir / PICTURES / f"{name}.png")
         except SettingsError as error:
             say(f"{name}: left out, {error}")
         finally:
@@ -93,6 +95,12 @@ def read_results(run_dir: Path) -> list[Episode]:
     if not path.exists():
         return []
     return [Episode(**episode) for episode in _read(path)["episodes"]]
+
+
+def chosen_metrics(run_dir: Path) -> list[str]:
+    """Return the metrics that the launch file wants in the report's table."""
+    path = run_dir / RESULTS
+    return list(_read(path)["settings"].get("metrics", [])) if path.exists() else []
 
 
 def play(
@@ -181,6 +189,13 @@ class _Tally:
             for agent in self._world.spec.agents
         ]
         return np.mean(acted, axis=0)
+
+
+def _draw(world: World, path: Path) -> None:
+    picture = world.render()
+    if picture is not None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture)
 
 
 def _limit(world: World) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from launch import pictures
-from launch.evaluation import read_results
+from launch.evaluation import PICTURES, chosen_metrics, read_results
 from launch.report_data import KINDS, Score, Timing, curves, scores, timings
 
 _STYLE = """
@@ -38,9 +38,14 @@ def write_report(run_dir: Path, console: Console) -> Path:
     results, times = scores(read_results(run_dir)), timings(run_dir)
     parts = [f"<h1>{html.escape(run_dir.name)}</h1>"]
     if results:
-        console.print(_table(_score_title(results), *_score_rows(results)))
-        parts += [f"<h2>{_score_title(results)}</h2>", _html_table(*_score_rows(results))]
+        metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
+        console.print(_table(_score_title(results), *_score_rows(results, metrics)))
+        parts += [f"<h2>{_score_title(results)}</h2>", _html_table(*_score_rows(results, metrics))]
+        parts.append(_html_table(*_metric_rows(results)))
         parts.append(_image(pictures.survival(results), "survived share by policy"))
+    for path in sorted((run_dir / PICTURES).glob("*.png")):
+        parts.append(f"<h3>An episode of {html.escape(path.stem)}</h3>")
+        parts.append(_image(path.read_bytes(), f"one episode of {path.stem}"))
     rewards = curves(run_dir, "rollout/ep_rew_mean")
     if rewards:
         parts.append(
@@ -64,20 +69,26 @@ def _score_title(results: Sequence[Score]) -> str:
     return f"{results[0].episodes} held-out scenarios (means with 95 % intervals)"
 
 
-def _score_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
-    heads = ("policy", "survived share", "return", "ended early", "acted")
+def _score_rows(results: Sequence[Score], metrics: Sequence[str]) -> tuple[Sequence[str], Rows]:
+    heads = ("policy", "return", "survived share", "acted", *metrics)
     rows = [
         (
             score.policy,
-            f"{survived.value:.0%} [{survived.low:.0%}, {survived.high:.0%}]",
             str(score.episode_return),
-            str(score.terminated),
+            f"{survived.value:.0%} [{survived.low:.0%}, {survived.high:.0%}]",
             f"{score.interventions:.1%}",
+            *(f"{score.metrics[name]:.4g}" for name in metrics),
         )
         for score in results
         for survived in (score.survived,)
     ]
     return heads, rows
+
+
+def _metric_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
+    names = list(results[0].metrics)
+    rows = [(name, *(f"{score.metrics[name]:.4g}" for score in results)) for name in names]
+    return ("mean over ticks", *(score.policy for score in results)), rows
 
 
 def _timing_rows(times: Sequence[Timing]) -> tuple[Sequence[str], Rows]:

@@ -55,7 +55,7 @@ class Score:
     survived: Estimate  # share of the episode, 0 to 1
     episode_return: Estimate
     interventions: float  # share of agents and ticks
-    terminated: int  # episodes that ended before their time
+    metrics: dict[str, float]  # the grid's own, means over ticks and episodes
 
 
 def scores(episodes: Iterable[Episode]) -> list[Score]:
@@ -70,7 +70,7 @@ def scores(episodes: Iterable[Episode]) -> list[Score]:
             survived=bootstrap([e.survived for e in played], _mean),
             episode_return=bootstrap([e.episode_return for e in played], _mean),
             interventions=float(np.mean([e.interventions for e in played])),
-            terminated=sum(e.terminated for e in played),
+            metrics={name: float(np.mean([e.metrics[name] for e in played])) for name in played[0].metrics},
         )
         for policy, played in by_policy.items()
     ]

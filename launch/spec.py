@@ -138,6 +138,7 @@ class EvaluatorSpec(Section):
     policies: list[Literal["deterministic", "sampled"]] = ["deterministic"]
     baselines: list[Baseline] = ["do_nothing", "reconnect_only"]
     options: dict[str, Any] = {}  # laid over simulator.options, e.g. the held-out start days
+    metrics: list[str] = []  # of the grid, whose means stand in the report's table
 
 
 class RecorderSpec(Section):

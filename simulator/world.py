@@ -133,6 +133,11 @@ class World:
         every = np.ones(self.spec.n_envs, np.bool_)
         self._link.start(every, held, shown.masks, self._resting(), self.tick)
 
+    def render(self) -> bytes | None:
+        """Return a PNG of copy 0's latest episode; None where the grid cannot draw itself."""
+        draw = getattr(self.grid, "render", None)
+        return None if draw is None else bytes(draw())
+
     def close(self) -> None:
         """Close the grid."""
         self.grid.close()

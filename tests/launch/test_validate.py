@@ -121,7 +121,14 @@ def test_a_grid_that_names_two_agents_alike_is_refused() -> None:
 
 
 def test_the_simulator_section_knows_every_setting_a_user_needs() -> None:
-    own = {"seed", "run_dir", "retry_s", "max_ticks", "history_ticks", "wait_for"}  # the launcher's, or nobody's business
+    own = {
+        "seed",
+        "run_dir",
+        "retry_s",
+        "max_ticks",
+        "history_ticks",
+        "wait_for",
+    }  # the launcher's, or nobody's business
     assert {field.name for field in fields(SimulatorSettings)} - own <= set(SimulatorSpec.model_fields)
 
 
