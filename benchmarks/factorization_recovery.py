@@ -37,7 +37,7 @@ def published(seeds, n, jobs):
         )
         net.append(matrix.net)
         for q in QUANTILES:
-            groups = find_groups(matrix, GroupingSettings("quantile", quantile=float(q)))
+            groups = find_groups(matrix, GroupingSettings("quantile", quantile=float(q), method="components"))
             found[f"quantile {q:.2f}, components"] += adjusted_rand(right, groups) == 1.0
             above = matrix.net > np.quantile(matrix.net, q, axis=0)
             strict[q] += bool((above[[0, 2, 4]].any(axis=0)[[0, 2, 4, 5, 6]].all()) and _joined(above))

@@ -36,7 +36,8 @@ def group(
         matrix: of mutual information.
         edges: (n_targets, n_inputs) True where a pair depends on each other.
         method: "components": connected components (the published rule); "bicluster": spectral
-            co-clustering (Dhillon 2001) of the values on the edges; "community": the division of the
+            co-clustering (Dhillon 2001) of the values on the edges, after which every variable goes where
+            most of its information goes; "community": the division of the
             graph with the largest modularity (Louvain, Blondel et al. 2008), edges weighing their value.
         n_clusters: for "bicluster": how many; 0 lets the largest gap of the singular values decide.
         seed: of co-clustering and of community detection.
@@ -53,7 +54,7 @@ def group(
     if method == "components":
         groups = _components(matrix, weights)
     elif method == "bicluster":
-        groups = _bicluster(matrix, weights, n_clusters, seed)
+        groups = _settled(matrix, weights, _bicluster(matrix, weights, n_clusters, seed))
     else:
         groups = _community(matrix, weights, seed)
     return _renumbered(groups, matrix.variables)
@@ -100,6 +101,41 @@ def _bicluster(matrix: InformationMatrix, weights: Float, n_clusters: int, seed:
     groups = {matrix.inputs[j]: int(label) for j, label in zip(columns, column_labels, strict=True)}
     groups |= {matrix.targets[i]: int(label) for i, label in zip(rows, row_labels, strict=True)}
     return groups
+
+
+def _settled(matrix: InformationMatrix, weights: Float, groups: Groups) -> Groups:
+    """Move variables, one by one, to the cluster with which they share most, until none moves.
+
+    Co-clustering looks at densities, and puts a bridge where the average of its values is larger. What
+    counts for agents is how much passes between clusters: every move here makes that sum smaller, and so
+    the moves come to an end. The last input of a cluster stays, and so does the last target.
+    """
+    clusters = dict(groups)
+    shares: dict[Variable, dict[Variable, float]] = {variable: {} for variable in clusters}
+    for i, j in zip(*np.nonzero(weights), strict=True):
+        target, source = matrix.targets[i], matrix.inputs[j]
+        if target != source:
+            for one, other in ((target, source), (source, target)):
+                shares[one][other] = shares[one].get(other, 0.0) + float(weights[i, j])
+    sides = (frozenset(matrix.inputs), frozenset(matrix.targets))
+    moved = True
+    while moved:
+        moved = False
+        for variable, near in shares.items():
+            own = clusters[variable]
+            totals = dict.fromkeys([own], 0.0)
+            for other, value in near.items():
+                totals[clusters[other]] = totals.get(clusters[other], 0.0) + value
+            best = max(totals, key=lambda number: totals[number])
+            last = any(
+                variable in side
+                and not any(v != variable and clusters[v] == own for v in side if v in clusters)
+                for side in sides
+            )
+            if totals[best] > totals[own] * (1 + 1e-9) and not last:
+                clusters[variable] = best
+                moved = True
+    return clusters
 
 
 def _tied(matrix: InformationMatrix, weights: Float) -> Float:

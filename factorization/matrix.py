@@ -137,11 +137,17 @@ def _pair(samples: Samples, row: int, column: int, k: int, settings: MatrixSetti
     values = np.zeros(1 + settings.n_shuffles)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return values  # a constant carries no information
-    label = samples.inputs[column] in samples.labels and settings.label_estimator == "discrete_continuous"
+    label = samples.inputs[column] in samples.labels
+    order = label and settings.label_estimator == "mixed_ksg"
+    scale = len(np.unique(x)) if order else 1  # as published: the number of a label over that of all labels
     for number in range(len(values)):
         if number:
             x = samples.shuffled(column, np.random.default_rng([settings.seed, column, number]))
-        values[number] = discrete_continuous(x, y, k) if label else mixed_ksg(x, y, k, settings.variant)
+        values[number] = (
+            discrete_continuous(x, y, k)
+            if label and not order
+            else mixed_ksg(x / scale, y, k, settings.variant)
+        )
     return values
 
 

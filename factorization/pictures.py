@@ -22,6 +22,8 @@ Bool = NDArray[np.bool_]
 # Okabe and Ito 2008: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 
+_BLANK = {"boxstyle": "round,pad=0.15", "color": "white"}
+
 
 def colour(cluster: int) -> str:
     """Return the colour of a cluster."""
@@ -125,7 +127,7 @@ def draw_grid(partition: Partition, layout: NDArray[np.float64], line_ends: NDAr
     plot.add_collection(LineCollection([layout[ends] for ends in line_ends], colors=shades, linewidths=2.2))
     for line, (a, b) in enumerate(line_ends):
         x, y = layout[[a, b]].mean(axis=0)
-        plot.text(x, y, str(line), fontsize=6, color=shades[line], ha="center", va="bottom")
+        plot.text(x, y, str(line), fontsize=6, color=shades[line], ha="center", va="center", bbox=_BLANK)
     for substation, (x, y) in enumerate(layout):
         shade = colour(home.get(Variable("substation", substation), 7))
         plot.plot(x, y, "o", ms=15, color=shade, zorder=3)

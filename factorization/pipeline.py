@@ -27,7 +27,7 @@ class GroupingSettings:
     threshold: Threshold = "permutation"
     fdr: float = DEFAULT_FDR  # for "permutation"
     quantile: float = DEFAULT_QUANTILE  # for "quantile"
-    method: Method = "components"
+    method: Method = "bicluster"
     n_clusters: int = 0  # for "bicluster"; 0: by the eigengap
     seed: int = 0
 

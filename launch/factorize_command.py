@@ -33,8 +33,9 @@ EXAMPLES = """What happens, step by step:
                 which shows what chance does. A run that was killed goes on where it was.
   3. threshold  permutation: what chance does not explain, at a false discovery rate (--fdr);
                 quantile: the strongest values of each column, as published (--quantile).
-  4. grouping   components: what hangs together; bicluster: spectral co-clustering; community: the
-                division of largest modularity. distance, random and published need no samples and are
+  4. grouping   components: what hangs together; bicluster: spectral co-clustering, then each
+                variable goes where most of its information goes; community: the division of
+                largest modularity. distance, random and published need no samples and are
                 there to compare with.
   5. stability  the same with resampled samples (--resamples): how often the clusters come back.
 
@@ -85,7 +86,7 @@ def factorize(
     ] = DEFAULT_QUANTILE,
     method: Annotated[
         str, typer.Option(help=f"{', '.join((*get_args(Method), *WITHOUT_SAMPLES))}.")
-    ] = "components",
+    ] = "bicluster",
     clusters: Annotated[
         int, typer.Option(min=0, help="Their number, where a method asks; 0: let it decide.")
     ] = 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ class Job:
     jobs: int = 2
     test: bool = True
     labels: tuple[str, ...] = ()
-    method: str = "components"
+    method: str = "bicluster"
     matrix: MatrixSettings = field(default_factory=MatrixSettings)
     grouping: GroupingSettings = field(default_factory=GroupingSettings)
     resamples: int = 10
@@ -93,11 +94,16 @@ def run(job: Job, progress: Progress) -> Partition:
             lambda a, b: progress("resamples", a, b),
         )
     summary = stability.summary() if stability else {}
-    about = {"command": job.command, "seed": job.seed}
+    about = {"command": job.command, "seed": job.seed, "versions": _versions()}
     partition = make_partition(matrix, job.grouping, source.extra, summary, about)
     partition.write(job.out)
     _draw(job, matrix, partition, stability, source)
     return partition
+
+
+def _versions() -> dict[str, str]:
+    names = ("grid2op", "lightsim2grid", "numpy", "scikit-learn")
+    return {name: version(name) for name in names}
 
 
 def _samples(job: Job, progress: Progress) -> Source:

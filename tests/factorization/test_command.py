@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +118,13 @@ def test_help_explains_each_step():
     text = call("--help").output
     for word in ("samples", "matrix", "threshold", "grouping", "stability", "Examples"):
         assert word in text
+
+
+def test_the_measured_partition_of_case14_says_how_it_was_made_and_fits_the_grid():
+    path = Path(sampling.__file__).parent / "data" / "case14_measured.json"
+    document = json.loads(path.read_text())
+    assert document["provenance"]["n_samples"] == 50_000
+    assert document["provenance"]["command"].startswith("chorus factorize grid2op:rte_case14_realistic")
+    clusters = [c.variables for c in read_partition(path).clusters]
+    assert [c["substation"] for c in clusters] == [(0, 1, 2, 4), (3, 5, 6, 7, 8, 9, 10, 11, 12, 13)]
+    assert sorted(i for c in clusters for i in c["line"]) == list(range(20))

@@ -78,6 +78,13 @@ def test_a_weak_bridge_joins_components_but_not_clusters(method):
     assert bridge == Bridge(Variable("in", 5), pytest.approx(0.1 / 4.1), ("cluster_0",))
 
 
+def test_a_bridge_goes_where_most_of_its_information_goes():
+    values = blocks((2, 3), (8, 3))
+    values[:2, 2], values[2:, 2] = 0.6, 0.2  # denser towards the first block, more towards the second
+    groups = attach(matrix_of(values), group(matrix_of(values), values > 0, "bicluster", 2))
+    assert groups[Variable("in", 2)] == groups[Variable("in", 5)] != groups[Variable("in", 0)]
+
+
 def test_a_state_before_and_after_is_one_node_of_the_graph():
     chain = np.eye(3, k=1)[:2]  # state 0 copies state 1, which copies input 2
     matrix = matrix_of(chain, same_variables=True)
