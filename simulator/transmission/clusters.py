@@ -13,7 +13,9 @@ from simulator.errors import PartitionError
 from simulator.partition import FORMAT, Partition, parse_partition, read_partition
 from simulator.transmission.types import Int, System
 
-PUBLISHED = Path(__file__).parent / "data" / "case14_published.json"
+DATA = Path(__file__).parent / "data"
+PUBLISHED = DATA / "case14_published.json"
+SHIPPED = {"published": PUBLISHED, "measured": DATA / "case14_measured.json"}
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,22 @@ class Clusters:
 def choose_partition(environment: str, path: str | None) -> Partition | None:
     """Return the partition in force, or None for one single cluster, without making the environment.
 
-    The published partition is that of grid2op's 14-substation grids, known by `case14` in their name.
+    Args:
+        environment: name of the grid2op environment.
+        path: of a partition file; or "published" or "measured", which ship for grid2op's 14-substation
+            grids (known by `case14` in their name); None: the published one there, elsewhere one cluster.
 
     Raises:
-        PartitionError: the file cannot be read.
+        PartitionError: the file cannot be read, or no such partition ships for this environment.
     """
+    if path in SHIPPED:
+        if "case14" not in environment:
+            msg = (
+                f"partition '{path}' ships for 14-substation grids only, not for 'grid2op:{environment}'; "
+                f"make one with `chorus factorize grid2op:{environment}`"
+            )
+            raise PartitionError(msg)
+        return read_partition(SHIPPED[path])
     if path is not None:
         return read_partition(path)
     return read_partition(PUBLISHED) if "case14" in environment else None

@@ -23,7 +23,7 @@ class Options:
     """What can be chosen about `grid2op:<environment>`; `docs/grid2op.md` explains each."""
 
     test: bool = True  # bundled data; False: a data set that grid2op has downloaded
-    partition: str | None = None  # path; None: the published one for 14 substations, else one cluster
+    partition: str | None = None  # path, "published" or "measured"; None: see choose_partition
     border: bool = False  # show both clusters all of a line that joins them
     workers: int = 0  # processes that share the copies; 0: all in this one
     actions: ActionsOption = "topology"
