@@ -16,7 +16,7 @@ from launch.errors import Fault, LaunchFileError
 from launch.suggest import did_you_mean
 from launch.yaml_tree import Entry, read_yaml
 
-_SWITCHES = ("record",)  # keys that the command line may set although the file does not declare them
+_SWITCHES = ("record", "seed")  # keys that the command line may set although the file does not declare them
 
 
 @dataclass(frozen=True)

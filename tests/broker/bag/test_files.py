@@ -1,4 +1,4 @@
-"""Bag files: what is written is what is read, other tools read it too, and every damage is found and named."""
+"""Bag files: what is written is what is read, other tools read it too, and every damage is named."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_every_flipped_bit_is_found_and_placed(tmp_path: Path) -> None:
         damaged.write_bytes(content)
         try:
             verdict = verify(damaged)
-        except BagError as error:
-            assert str(damaged) in str(error)
+        except BagError:
+            assert where < 60, "only a header that is none makes it no bag"
             continue
         assert verdict.faults, f"byte {where} of {len(whole)}"
         assert all("damaged.mcap: " in finding.place for finding in verdict.faults)
