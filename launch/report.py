@@ -75,7 +75,7 @@ def _score_rows(results: Sequence[Score], metrics: Sequence[str]) -> tuple[Seque
         (
             score.policy,
             str(score.episode_return),
-            f"{survived.value:.0%} [{survived.low:.0%}, {survived.high:.0%}]",
+            f"{survived.value:.0%} [{100 * survived.low:.0f}, {100 * survived.high:.0f}]",
             f"{score.interventions:.1%}",
             *(f"{score.metrics[name]:.4g}" for name in metrics),
         )
