@@ -38,7 +38,9 @@ def test_outside_programs_act_as_the_agents_of_a_grid(tmp_path: Path) -> None:
         with in_thread(recording.run, recording.stop), in_thread(running.run, node.stop) as results:
             agents = [
                 subprocess.Popen(
-                    [sys.executable, str(SCRIPT), address, name, str(ticks)], stderr=subprocess.PIPE, text=True
+                    [sys.executable, str(SCRIPT), address, name, str(ticks)],
+                    stderr=subprocess.PIPE,
+                    text=True,
                 )
                 for name in world.spec.agents
             ]
