@@ -65,7 +65,8 @@ class PlayerNode:
         self._in_window = 0
         self._outside: float | None = None  # newest time of an outside clock, s
         for info in self.infos.values():
-            node.publisher(self.on_bus(info.topic), BY_NAME[info.type].cls, latched=info.latched)
+            if self.on_bus(info.topic) != topics.LOG:  # every node publishes on it anyway
+                node.publisher(self.on_bus(info.topic), BY_NAME[info.type].cls, latched=info.latched)
         self._clock = self._own_clock()
         self._clocks = node.subscription(topics.CLOCK, Clock) if settings.follow_clock else None
         self._clock_due = 0.0

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import simulator
+from broker.bag.errors import BagError
 from broker.bag.reader import Bag
 from broker.bag.rounds import Round, rounds
 from broker.bag.verify import verify
+from launch.fork import ForkedWorld, ForkSettings
 from tests.ensemble.runs import ROOT, Run
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(240)]
@@ -100,11 +103,27 @@ def test_a_fork_with_another_delay_and_a_lost_agent_differs_only_after_it(
     assert not all(same[21:])
 
 
-def test_a_fork_of_another_world_is_refused(recorded: Path, tmp_path: Path) -> None:
-    overrides = (f"run={recorded}", "at=20", "seed=5")
-    with Run(tmp_path / "fork", *overrides, file=FILES / "fork.yaml") as run:
+def test_a_bag_of_another_grid_is_refused(recorded: Path, tmp_path: Path) -> None:
+    overrides = (f"run={recorded}", "simulator.n_envs=3")
+    with Run(tmp_path / "replay", *overrides, file=FILES / "replay_of_agents.yaml") as run:
         assert run.exit_code() == 1
-    assert "at tick 0 the simulator's state is not the recorded one" in run.text()
+    assert "is of grid 'synthetic' with 2 copies" in run.text()
+    assert "give it the options of the recorded run" in run.text()
+
+
+@pytest.mark.parametrize(
+    ("fork", "seed", "complaint"),
+    [
+        ({"at": 20}, 99, "at tick 0 the simulator's state is not the recorded one, so it cannot be forked"),
+        ({"at": 20, "lost": ("west",)}, 0, r"unknown agents \['west'\] to be lost"),
+    ],
+)
+def test_forks_that_cannot_be_are_refused(
+    recorded: Path, fork: dict[str, object], seed: int, complaint: str
+) -> None:
+    settings = ForkSettings(str(recorded / "bag"), **fork)  # type: ignore[arg-type]
+    with pytest.raises(BagError, match=complaint):
+        ForkedWorld(simulator.make("synthetic", n_envs=2, seed=seed), settings).reset()
 
 
 def test_a_run_goes_on_without_its_recorder(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from broker.bag.recorder import RecorderNode, control_of
 from broker.bag.settings import PlayerSettings, RecorderSettings
 from broker.bag.verify import verify
 from broker.errors import ServiceError
-from broker.messages import Clock, ControlReply, ControlRequest, Observation
+from broker.messages import Clock, ControlReply, ControlRequest, LogRecord, Observation
 from broker.presence import await_nodes
 from tests.broker.bag.bags import START_NS, Tap, bus, frames_of, in_thread, sample, until, write
 
@@ -145,6 +145,15 @@ def test_a_loop_plays_again_to_subscribers_that_drop_what_they_have_seen(address
             until(agent, twice)
     assert ticks[:201] == [*range(0, 400, 2), 0]
     assert agent.counters.lost == 0
+
+
+def test_log_lines_are_played_like_everything_else(address: str, tmp_path: Path) -> None:
+    lines = [(frames_of("/log", LogRecord("info", str(i)), i), START_NS + i) for i in range(3)]
+    path = write(tmp_path / "log.mcap", lines)
+    with Tap("tap", address) as tap:
+        play(address, path, tap.node, rate=None)
+        until(tap.node, lambda: len(tap.of("/log")) == 3)
+        assert tap.of("/log") == [frames for frames, _ in lines]
 
 
 def test_pause_step_rate_and_seek_steer_it(address: str, path: Path) -> None:
