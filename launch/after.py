@@ -54,6 +54,6 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, o
         "options": dict(evaluator.options) if evaluator else {},
         "metrics": list(evaluator.metrics) if evaluator else [],
         "seed": seed_of(spec.seed, Role.EVALUATOR),
-        "learners": [name for name in agents if train and rules[name] is None],
+        "learners": [name for name in agents if train and rules[name] is None and not own[name].external],
         "stand_ins": {name: rule for name, rule in rules.items() if rule is not None},
     }

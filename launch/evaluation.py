@@ -235,6 +235,10 @@ def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: Worl
         }
     from agents.saved_policy import SavedPolicy
 
+    elsewhere = [a for a in world.spec.agents if a not in {*settings["learners"], *settings["stand_ins"]}]
+    if elsewhere:
+        msg = f"the policies of {elsewhere} are not in this run's folder: these agents are external"
+        raise SettingsError(msg)
     deterministic = name == _ENSEMBLE["deterministic"]
     return {
         agent: SavedPolicy.load(run_dir / "models", agent, deterministic=deterministic, seed=int(seed))

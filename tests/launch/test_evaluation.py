@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from launch.evaluation import Episode, evaluate, main, play, read_results
 from simulator.link_config import LinkConfig, fixed_delay
 from simulator.world import World
 from tests.grids import CounterGrid
-from tests.launch.finished_run import finished_run, write_evaluator
+from tests.launch.finished_run import AGENTS, finished_run, write_evaluator
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -145,3 +146,13 @@ def test_the_command_tells_its_progress_and_writes_the_results(run, results, cap
     assert main([str(run)]) == 0
     assert "reconnect_only: left out" in capsys.readouterr().out
     assert read_results(run) == results
+
+
+def test_an_ensemble_with_an_external_agent_is_left_out_and_the_rules_still_play(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    write_evaluator(folder, learners=[AGENTS[0]], stand_ins={})
+    told: list[str] = []
+    played = {episode.policy for episode in evaluate(folder, told.append)}
+    assert played == {"do_nothing", "random"}
+    assert any("policies of ['block_1'] are not in this run's folder" in text for text in told)
