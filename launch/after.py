@@ -28,7 +28,7 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
     folder.settings("evaluator").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     code = 0
     if settings["learners"] or settings["baselines"]:
-        display.say("evaluating on held-out scenarios")
+        display.say("evaluating on held-out scenarios" if spec.evaluator else "binding the saved policies")
         # A process of its own: the evaluator needs torch, and the machine its memory back afterwards.
         node = Node("evaluator", Kind.EXTRA, "launch.evaluation", (str(folder.path),), NEVER)
         code = run_step(node, folder, display)
