@@ -2,6 +2,7 @@
 
     python benchmarks/ensemble_rate.py                                   the default grid, its two agents
     python benchmarks/ensemble_rate.py --grid frequency68 --copies 64    twenty agents
+    python benchmarks/ensemble_rate.py --record                          with a recorder on all topics
 
 The ensemble is a broker, a simulator and one process per agent, all acting at random; the reference
 steps the same grid behind the same SCADA link with the same policies in one loop. Both take turns in
@@ -34,13 +35,26 @@ ROOT = Path(__file__).parents[1]
 class Ensemble:
     """Broker, simulator and agents as processes, controlled through the simulator's service."""
 
-    def __init__(self, stack: ExitStack, grid: str, copies: int) -> None:
+    def __init__(self, stack: ExitStack, grid: str, copies: int, *, record: bool) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address = f"ipc://{folder}/broker"
         config = folder / "simulator.json"
         config.write_text(json.dumps({"grid": grid, "n_envs": copies}))
         self._start(stack, "broker", "--address", address)
         self._start(stack, "simulator", "--broker", address, "--config", str(config))
+        if record:
+            recorder = folder / "recorder.json"
+            recorder.write_text(json.dumps({"folder": str(folder / "bag")}))
+            self._start(
+                stack,
+                "broker.bag.recorder",
+                "--name",
+                "recorder",
+                "--broker",
+                address,
+                "--config",
+                str(recorder),
+            )
         for agent in simulator.agent_names(grid):
             self._start(stack, "agents", "--name", agent, "--broker", address, "--baseline", "random")
         self._node = stack.enter_context(Node("benchmark", address))
@@ -109,11 +123,12 @@ def main() -> None:
     )
     parser.add_argument("--grid", default="grid2op:rte_case14_realistic", help="name of the grid")
     parser.add_argument("--copies", type=int, default=8, help="E, copies of the grid (8)")
+    parser.add_argument("--record", action="store_true", help="with a recorder on all topics")
     parser.add_argument("--blocks", type=int, default=7, help="blocks of each (7)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a block (3)")
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        ensemble = Ensemble(stack, arguments.grid, arguments.copies)
+        ensemble = Ensemble(stack, arguments.grid, arguments.copies, record=arguments.record)
         reference = Reference(arguments.grid, arguments.copies)
         pairs = [
             (ensemble.rate(arguments.seconds), reference.rate(arguments.seconds))
