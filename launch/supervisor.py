@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import FrameType
 
 from launch import failures, processes, shutdown
@@ -227,6 +228,7 @@ class Supervisor:
         )
 
     def _end(self, patience: shutdown.Patience) -> None:
+        reached = self.view().done_ticks  # what ends from here on has not done the rest
         others = [slot for slot in self.slots if slot.node.kind != Kind.BROKER]
         killed = shutdown.stop_all(others, patience, lambda: self._listen(0.0) if self._bus else None)
         if self._bus is not None:
@@ -238,4 +240,4 @@ class Supervisor:
         if killed:
             self._display.say(f"had to kill {', '.join(killed)}", Level.WARNING)
         self._show_logs()
-        self._display.show_last(self.view())
+        self._display.show_last(replace(self.view(), done_ticks=reached, eta_s=None))
