@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Protocol
@@ -88,7 +88,8 @@ def set_environment(modules: tuple[str, ...]) -> None:
 def start_fork_server() -> None:
     """Start the fork server's imports; returns at once. Call it from the main thread."""
     multiprocessing.set_forkserver_preload(["launch.preload"])
-    # Until the server ignores Ctrl-C by itself, it is blocked there.
+    # Until the server ignores Ctrl-C by itself, it is blocked there. The tracker first: starting it unblocks.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
