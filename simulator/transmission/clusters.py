@@ -14,8 +14,11 @@ from simulator.partition import FORMAT, Partition, parse_partition, read_partiti
 from simulator.transmission.types import Int, System
 
 DATA = Path(__file__).parent / "data"
-PUBLISHED = DATA / "case14_published.json"
-SHIPPED = {"published": PUBLISHED, "measured": DATA / "case14_measured.json"}
+SHIPPED = {  # a word in the environment's name -> the partitions in data/ that fit it
+    "case14": ("published", "measured", "distance", "random"),
+    "case5": ("distance",),
+}
+SINGLE = "single"
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,27 @@ def choose_partition(environment: str, path: str | None) -> Partition | None:
 
     Args:
         environment: name of the grid2op environment.
-        path: of a partition file; or "published" or "measured", which ship for grid2op's 14-substation
-            grids (known by `case14` in their name); None: the published one there, elsewhere one cluster.
+        path: of a partition file; "single" for one cluster; or one of `SHIPPED`, which goes by a word in the
+            environment's name. None: the published one for 14 substations, elsewhere one cluster.
 
     Raises:
         PartitionError: the file cannot be read, or no such partition ships for this environment.
     """
-    if path in SHIPPED:
-        if "case14" not in environment:
-            msg = (
-                f"partition '{path}' ships for 14-substation grids only, not for 'grid2op:{environment}'; "
-                f"make one with `chorus factorize grid2op:{environment}`"
-            )
-            raise PartitionError(msg)
-        return read_partition(SHIPPED[path])
-    if path is not None:
-        return read_partition(path)
-    return read_partition(PUBLISHED) if "case14" in environment else None
+    grid = next((word for word in SHIPPED if word in environment), "")
+    names = SHIPPED.get(grid, ())
+    if path is None:
+        path = "published" if "published" in names else SINGLE
+    if path == SINGLE:
+        return None
+    if path in names:
+        return read_partition(DATA / f"{grid}_{path}.json")
+    if path in {name for some in SHIPPED.values() for name in some}:
+        msg = (
+            f"partition '{path}' does not ship for 'grid2op:{environment}', expected one of"
+            f" {[*names, SINGLE]} or a path; make one with `chorus factorize grid2op:{environment}`"
+        )
+        raise PartitionError(msg)
+    return read_partition(path)
 
 
 def whole_grid(system: System) -> Partition:
