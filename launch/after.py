@@ -11,7 +11,7 @@ from launch.program import Kind, Node
 from launch.report import write_report
 from launch.restart import NEVER
 from launch.run_folder import RunFolder
-from launch.seeds import Role, seed_of
+from launch.seeds import Role, held_out_seed, seed_of
 from launch.spec import AgentSpec, LaunchSpec
 from launch.step import run_step
 
@@ -53,7 +53,14 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, o
         "baselines": list(evaluator.baselines) if evaluator else [],
         "options": dict(evaluator.options) if evaluator else {},
         "metrics": list(evaluator.metrics) if evaluator else [],
-        "seed": seed_of(spec.seed, Role.EVALUATOR),
+        "seed": scenario_seed(spec),
         "learners": [name for name in agents if train and rules[name] is None and not own[name].external],
         "stand_ins": {name: rule for name, rule in rules.items() if rule is not None},
     }
+
+
+def scenario_seed(spec: LaunchSpec) -> int:
+    """Return the seed of the evaluator's grid."""
+    if spec.evaluator is None or spec.evaluator.seed is None:
+        return seed_of(spec.seed, Role.EVALUATOR)
+    return held_out_seed(spec.evaluator.seed)

@@ -23,6 +23,7 @@ from agents.baselines import Policy, make_baseline
 from agents.description import GridView
 from agents.errors import AgentsError, SettingsError
 from launch.errors import LaunchError
+from launch.measures import Running, parse_measures
 from simulator.errors import SimulatorError
 from simulator.world import World
 
@@ -45,7 +46,7 @@ class Episode:
     terminated: bool  # ended before its time
     episode_return: float  # sum over ticks of the mean reward over agents
     interventions: float  # share of agents and ticks with an action other than the grid's fallback
-    metrics: Mapping[str, float]  # means over the episode
+    metrics: Mapping[str, float]  # means over the episode, and the measures that were asked for
 
     @property
     def survived(self) -> float:
@@ -53,17 +54,21 @@ class Episode:
         return self.ticks / self.limit if self.terminated else 1.0
 
 
-def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
-    """Play all scenarios with the run's policies and every baseline, and write `evaluation.json`.
+def evaluate(
+    run_dir: Path, say: Progress, settings: dict[str, Any] | None = None, out: Path | None = None
+) -> list[Episode]:
+    """Play all scenarios with the run's policies and every baseline, and write down every episode.
 
     Args:
-        run_dir: a run folder whose `nodes/evaluator.json` says what to evaluate.
+        run_dir: a run folder.
         say: told what is going on.
+        settings: what to evaluate; by default what `nodes/evaluator.json` says.
+        out: the file to write; by default the folder's `evaluation.json`, with a picture per policy.
 
     Raises:
         LaunchError: the folder is no run, or has no saved policies.
     """
-    settings = read_settings(run_dir)
+    settings = read_settings(run_dir) if settings is None else settings
     if settings["learners"]:
         from launch.manifest import bind_models
 
@@ -73,14 +78,16 @@ def evaluate(run_dir: Path, say: Progress) -> list[Episode]:
         world = _world(run_dir, settings)
         try:
             policies = _policies(name, run_dir, settings, world)
-            results += play(world, name, policies, settings["max_ticks"], say)
-            _draw(world, run_dir / PICTURES / f"{name}.png")
+            results += play(world, name, policies, settings["max_ticks"], say, settings.get("metrics", ()))
+            if out is None:
+                _draw(world, run_dir / PICTURES / f"{name}.png")
         except SettingsError as error:
             say(f"{name}: left out, {error}")
         finally:
             world.close()
     document = {"settings": settings, "episodes": [asdict(episode) for episode in results]}
-    (run_dir / RESULTS).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path = out or run_dir / RESULTS
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return results
 
 
@@ -104,7 +111,12 @@ def chosen_metrics(run_dir: Path) -> list[str]:
 
 
 def play(
-    world: World, name: str, policies: Mapping[str, Policy], max_ticks: int | None, say: Progress
+    world: World,
+    name: str,
+    policies: Mapping[str, Policy],
+    max_ticks: int | None,
+    say: Progress,
+    measures: Sequence[str] = (),
 ) -> list[Episode]:
     """Play the first episode of every copy.
 
@@ -114,10 +126,14 @@ def play(
         policies: one per agent.
         max_ticks: of an episode; None: to its end.
         say: told how far it is every few seconds.
+        measures: figures beside the means of all metrics (launch.measures).
+
+    Raises:
+        LaunchError: the grid has no such metric, or its episodes have no end.
     """
     spec = world.spec
     frame = world.reset()
-    tally = _Tally(world, name)
+    tally = _Tally(world, name, measures)
     starts = np.ones(spec.n_envs, np.bool_)
     said = time.monotonic()
     limit = max_ticks or _limit(world)
@@ -141,7 +157,7 @@ def play(
 class _Tally:
     """Adds up the first episode of every copy."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, measures: Sequence[str]) -> None:
         n = world.spec.n_envs
         self._world = world
         self._name = name
@@ -151,7 +167,9 @@ class _Tally:
         self._terminated = np.zeros(n, np.bool_)
         self._return = np.zeros(n)
         self._acted = np.zeros(n)
-        self._metrics = {metric: np.zeros(n) for metric in world.spec.metric_names}
+        names = world.spec.metric_names
+        wanted = [*(m for m in measures if m not in names), *names]
+        self._running = [Running.start(measure, n) for measure in parse_measures(wanted, names)]
 
     def count(self, frame: simulator.Frame, resting: simulator.Actions) -> None:
         """Add one tick; `resting` is what the fallback would have done in it."""
@@ -160,13 +178,14 @@ class _Tally:
         self._ticks[now] += 1
         self._return[now] += frame.rewards[now].mean(axis=1)
         self._acted += np.where(now, self._interventions(frame, resting), 0.0)
-        for metric, total in self._metrics.items():
-            if metric in frame.info:
-                total += np.where(now, frame.info[metric].astype(np.float64), 0.0)
+        for running in self._running:
+            if running.measure.metric in frame.info:
+                running.count(self.tick, frame.info[running.measure.metric], now)
         self._terminated |= now & frame.terminated
         self.running = now & ~frame.done
 
     def episodes(self, limit: int) -> list[Episode]:
+        metrics = {running.measure.text: running.result() for running in self._running}
         return [
             Episode(
                 policy=self._name,
@@ -176,7 +195,7 @@ class _Tally:
                 terminated=bool(self._terminated[copy]),
                 episode_return=float(self._return[copy]),
                 interventions=float(self._acted[copy] / self._ticks[copy]),
-                metrics={name: float(t[copy] / self._ticks[copy]) for name, t in self._metrics.items()},
+                metrics={name: float(values[copy]) for name, values in metrics.items()},
             )
             for copy in range(len(self._ticks))
         ]
@@ -215,7 +234,7 @@ def _policy_names(settings: Mapping[str, Any]) -> list[str]:
 
 def _world(run_dir: Path, settings: Mapping[str, Any]) -> World:
     """Return the evaluator's own grid: the training grid's settings with the evaluator's laid over."""
-    training = _read(run_dir / "nodes" / "simulator.json")
+    training = {**_read(run_dir / "nodes" / "simulator.json"), **settings.get("simulator", {})}
     return simulator.make(
         training["grid"],
         n_envs=settings["episodes"],

@@ -20,3 +20,11 @@ def seed_of(seed: int, role: Role, index: int = 0) -> int:
     """Return the 31-bit seed of one role; `index` tells agents apart, in the grid's order."""
     sequence = np.random.SeedSequence(seed, spawn_key=(int(role), index))
     return int(sequence.generate_state(1)[0]) >> 1
+
+
+def held_out_seed(seed: int) -> int:
+    """Return the seed of scenarios that no training meets, the same for every run that asks with `seed`.
+
+    Seeds of training have 31 bits; the 32nd is set here, so that none of theirs can be this one.
+    """
+    return seed_of(seed, Role.EVALUATOR) | 1 << 31

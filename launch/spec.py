@@ -138,7 +138,8 @@ class EvaluatorSpec(Section):
     policies: list[Literal["deterministic", "sampled"]] = ["deterministic"]
     baselines: list[Baseline] = ["do_nothing", "reconnect_only"]
     options: dict[str, Any] = {}  # laid over simulator.options, e.g. the held-out start days
-    metrics: list[str] = []  # of the grid, whose means stand in the report's table
+    metrics: list[str] = []  # figures for the report's table; see launch.measures
+    seed: Annotated[int, Field(ge=0)] | None = None  # of the scenarios; None: they follow the run's seed
 
 
 class RecorderSpec(Section):
