@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,14 +17,34 @@ EXAMPLES = """Examples:
   chorus eval runs/latest                      as the launch file said
   chorus eval runs/latest --episodes 50        more scenarios
   chorus eval runs/latest --sampled            also with actions drawn from the policies
+  chorus eval runs/latest --seed 7 --baselines do_nothing,pi_agc
+  chorus eval runs/latest simulator.scada.default.measurement.loss=0.2 --out lossy.json
 """
 
 
 @app.command(epilog=EXAMPLES)
 def evaluate(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[key=value ...]",
+            help="Laid over the run's config.yaml: keys of evaluator, simulator.scada, simulator.options.",
+            show_default=False,
+        ),
+    ] = None,
     episodes: Annotated[int | None, typer.Option(min=1, help="Scenarios; default: as the run had.")] = None,
     sampled: Annotated[bool, typer.Option("--sampled", help="Also draw actions from the policies.")] = False,
+    baselines: Annotated[
+        str | None, typer.Option(metavar="A,B", help="These rules instead; '' for none.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the scenarios, as evaluator.seed; default: as the run had.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the episodes there, and leave the run as it is."),
+    ] = None,
 ) -> None:
     """Play a run's policies and the baselines on held-out scenarios, and write its report anew."""
     from rich.console import Console
@@ -36,11 +56,19 @@ def evaluate(
     from simulator.errors import SimulatorError
 
     try:
-        settings = evaluation.read_settings(run_dir)
+        settings = _settings(run_dir, words or [], out)
         if episodes is not None:
             settings["episodes"] = episodes
         if sampled and "sampled" not in settings["policies"]:
             settings["policies"].append("sampled")
+        if baselines is not None:
+            settings["baselines"] = _rules(baselines)
+        if seed is not None:
+            settings["seed"] = _scenarios(seed)
+        if out is not None:
+            evaluation.evaluate(run_dir, typer.echo, settings, out)
+            typer.echo(f"episodes: {out}")
+            return
         path = run_dir / "nodes" / "evaluator.json"
         path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         evaluation.evaluate(run_dir, typer.echo)
@@ -48,3 +76,40 @@ def evaluate(
     except (LaunchError, SimulatorError, AgentsError) as error:
         typer.echo(f"chorus eval: {error}", err=True)
         sys.exit(1)
+
+
+def _settings(run_dir: Path, words: list[str], out: Path | None) -> dict[str, Any]:
+    from launch import evaluation
+    from launch.errors import LaunchError
+    from launch.held_out import settings_under
+
+    if not words:
+        return evaluation.read_settings(run_dir)
+    if out is None and any(word.startswith("simulator.") for word in words):
+        msg = "another grid or link than the run's is no result of the run; give --out FILE"
+        raise LaunchError(msg)
+    settings = settings_under(run_dir, words)
+    if out is None:
+        del settings["simulator"]
+    return settings
+
+
+def _rules(text: str) -> list[str]:
+    from typing import get_args
+
+    from agents.settings import Baseline
+    from launch.errors import LaunchError
+    from launch.suggest import did_you_mean
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in get_args(Baseline):
+            msg = f"--baselines: there is no {name!r}, {did_you_mean(name, get_args(Baseline))}"
+            raise LaunchError(msg)
+    return names
+
+
+def _scenarios(seed: int) -> int:
+    from launch.seeds import held_out_seed
+
+    return held_out_seed(seed)

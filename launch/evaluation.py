@@ -129,11 +129,11 @@ def play(
         measures: figures beside the means of all metrics (launch.measures).
 
     Raises:
-        LaunchError: the grid has no such metric, or its episodes have no end.
+        LaunchError: a measure is not of the form, or the grid's episodes have no end.
     """
     spec = world.spec
     frame = world.reset()
-    tally = _Tally(world, name, measures)
+    tally = _Tally(world, name, measures, say)
     starts = np.ones(spec.n_envs, np.bool_)
     said = time.monotonic()
     limit = max_ticks or _limit(world)
@@ -157,7 +157,7 @@ def play(
 class _Tally:
     """Adds up the first episode of every copy."""
 
-    def __init__(self, world: World, name: str, measures: Sequence[str]) -> None:
+    def __init__(self, world: World, name: str, measures: Sequence[str], say: Progress) -> None:
         n = world.spec.n_envs
         self._world = world
         self._name = name
@@ -169,7 +169,7 @@ class _Tally:
         self._acted = np.zeros(n)
         names = world.spec.metric_names
         wanted = [*(m for m in measures if m not in names), *names]
-        self._running = [Running.start(measure, n) for measure in parse_measures(wanted, names)]
+        self._running = [Running.start(measure, n) for measure in parse_measures(wanted, names, say)]
 
     def count(self, frame: simulator.Frame, resting: simulator.Actions) -> None:
         """Add one tick; `resting` is what the fallback would have done in it."""

@@ -8,7 +8,7 @@ buses_in_band from 5        the same, from the fifth tick on
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,7 +43,7 @@ class Measure:
         """
         match = _FORM.fullmatch(text.strip())
         if match is None:
-            msg = f"evaluator.metrics: {text!r} is no measure; write '[max|min|sum] METRIC [from TICK]'"
+            msg = f"{text!r} is no measure; write '[max|min|sum] METRIC [from TICK]'"
             raise LaunchError(msg)
         reduction: Reduction = match["reduction"] or "mean"  # type: ignore[assignment]
         return cls(text, reduction, match["metric"], int(match["first"] or 1))
@@ -76,16 +76,17 @@ class Running:
         return value / np.maximum(self.ticks, 1) if self.measure.reduction == "mean" else value
 
 
-def parse_measures(texts: Sequence[str], metric_names: Sequence[str]) -> list[Measure]:
-    """Read the measures that a launch file asks for.
+def parse_measures(
+    texts: Sequence[str], metric_names: Sequence[str], say: Callable[[str], None]
+) -> list[Measure]:
+    """Read the measures that a launch file asks for; one of no metric of the grid is told and left out.
 
     Raises:
-        LaunchError: one is not of the form, or of a metric that the grid does not have.
+        LaunchError: a measure is not of the form.
     """
     measures = [Measure.parse(text) for text in texts]
     for measure in measures:
         if measure.metric not in metric_names:
             near = did_you_mean(measure.metric, metric_names)
-            msg = f"evaluator.metrics: the grid has no metric {measure.metric!r}, {near}"
-            raise LaunchError(msg)
-    return measures
+            say(f"evaluator.metrics: {measure.text!r} left out, the grid has no such metric, {near}")
+    return [measure for measure in measures if measure.metric in metric_names]

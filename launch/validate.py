@@ -7,7 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from launch.errors import Fault, LaunchFileError
+from launch.errors import Fault, LaunchError, LaunchFileError
+from launch.measures import Measure
 from launch.spec import LaunchSpec
 from launch.suggest import did_you_mean
 from launch.yaml_tree import Entry
@@ -115,5 +116,10 @@ def _check_sense(root: Entry, spec: LaunchSpec) -> None:
     if spec.critic.history_ticks <= spec.agents.n_steps:
         text = f"got {spec.critic.history_ticks}, expected more than agents.n_steps = {spec.agents.n_steps}"
         faults.append(fault_at(root, ("critic", "history_ticks"), text))
+    for index, text in enumerate(spec.evaluator.metrics if spec.evaluator else ()):
+        try:
+            Measure.parse(text)
+        except LaunchError as error:
+            faults.append(fault_at(root, ("evaluator", "metrics", index), str(error)))
     if faults:
         raise LaunchFileError(faults)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from launch.after import scenario_seed
-from launch.errors import LaunchError
+from launch.errors import LaunchError, LaunchFileError
 from launch.evaluation import play
+from launch.held_out import scenario_seed
 from launch.measures import Measure
 from launch.seeds import Role, held_out_seed, seed_of
 from launch.spec import LaunchSpec
+from launch.validate import validate
+from launch.yaml_tree import entry_of
 from simulator.link_config import LinkConfig
 from simulator.world import World
 from tests.grids import CounterGrid
@@ -40,10 +42,23 @@ def test_a_measure_of_another_form_is_refused(text):
         Measure.parse(text)
 
 
-def test_a_metric_that_the_grid_does_not_have_is_refused_with_the_nearest_name():
-    world = World(CounterGrid(), LinkConfig())
-    with pytest.raises(LaunchError, match=r"no metric 'counts', did you mean count\?"):
-        play(world, "mine", {}, 5, print, ["max counts"])
+def test_a_measure_of_no_metric_is_told_with_the_nearest_name_and_left_out():
+    told: list[str] = []
+    world = World(CounterGrid(length=4), LinkConfig())
+    policies = {"left": Always(1), "right": Always(3)}
+    (episode, *_) = play(world, "mine", policies, 3, told.append, ["max counts", "max count"])
+    assert set(episode.metrics) == {"count", "max count"}
+    assert told == [
+        "evaluator.metrics: 'max counts' left out, the grid has no such metric, did you mean count?"
+    ]
+
+
+def test_a_launch_file_with_a_measure_of_another_form_is_refused_before_anything_runs():
+    tree = entry_of(
+        {"name": "x", "simulator": {"grid": "synthetic"}, "evaluator": {"metrics": ["a", "median a"]}}, "f:3"
+    )
+    with pytest.raises(LaunchFileError, match=r"f:3: evaluator\.metrics\.1: 'median a' is no measure"):
+        validate(tree)
 
 
 def spec(seed: int, scenarios: int | None) -> LaunchSpec:

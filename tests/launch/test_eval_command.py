@@ -1,0 +1,96 @@
+"""`chorus eval`: the same policies again, on other scenarios, against other rules, under other conditions."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from launch.eval_command import app
+from launch.seeds import held_out_seed
+from tests.launch.finished_run import finished_run
+
+pytestmark = pytest.mark.timeout(90)
+
+CONFIG = """
+name: tiny
+simulator:
+  grid: synthetic
+  n_envs: 2
+  options: {max_steps: 5}
+  scada: {default: {measurement: {delay: {fixed: 1}}}}
+evaluator: {episodes: 3, policies: [deterministic], baselines: [random], options: {max_steps: 9}, seed: 4}
+"""
+LATE = "simulator.scada.default.measurement.delay.fixed=4"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = finished_run(tmp_path_factory.mktemp("finished") / "run")
+    (folder / "config.yaml").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def chorus_eval(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def episodes(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["episodes"]
+
+
+def test_options_choose_scenarios_and_rules_and_the_run_keeps_them(run):
+    done = chorus_eval(run, "--episodes", 2, "--seed", 7, "--baselines", "do_nothing,random")
+    assert done.exit_code == 0, done.output
+    document = json.loads((run / "evaluation.json").read_text())
+    assert document["settings"] == json.loads((run / "nodes" / "evaluator.json").read_text())
+    assert document["settings"]["seed"] == held_out_seed(7)
+    played = [(e["policy"], e["scenario"]) for e in document["episodes"] if "ensemble" not in e["policy"]]
+    assert played == [("do_nothing", 0), ("do_nothing", 1), ("random", 0), ("random", 1)]
+
+
+def test_other_conditions_are_written_elsewhere_and_leave_the_run_as_it_was(run, tmp_path):
+    out, before = tmp_path / "late.json", (run / "nodes" / "evaluator.json").read_text()
+    assert (
+        chorus_eval(run, "--out", tmp_path / "usual.json", "evaluator.policies=[deterministic]").exit_code
+        == 0
+    )
+    done = chorus_eval(run, LATE, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert not (run / "evaluation.json").exists()
+    assert (run / "nodes" / "evaluator.json").read_text() == before
+    link = json.loads(out.read_text())["settings"]["simulator"]["scada"]
+    assert link["default"]["measurement"]["delay"] == {"fixed": 4}
+    usual, late = episodes(tmp_path / "usual.json"), episodes(out)
+    assert [e["policy"] for e in usual] == [e["policy"] for e in late] == ["ensemble"] * 3 + ["random"] * 3
+    # The rule sees nothing, so it does the same in the same scenarios; the agents see everything later.
+    assert [e["episode_return"] for e in usual[3:]] == [e["episode_return"] for e in late[3:]]
+    assert [e["episode_return"] for e in usual[:3]] != [e["episode_return"] for e in late[:3]]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([LATE], r"another grid or link than the run's is no result of the run; give --out FILE"),
+        (["agents.n_steps=4", "--out", "x"], r"agents\.n_steps: is of training; here only evaluator\..*"),
+        (["seed=1", "--out", "x"], r"seed: is of training"),
+        (["evaluator.epsodes=4", "--out", "x"], r"evaluator\.epsodes: unknown key, did you mean episodes\?"),
+        (["--baselines", "do_nothin"], r"there is no 'do_nothin', did you mean do_nothing\?"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_do(run, words, error):
+    done = chorus_eval(run, *words)
+    assert done.exit_code == 1
+    assert not (run / "evaluation.json").exists()
+    assert re.search(error, done.output), done.output
