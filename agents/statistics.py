@@ -1,7 +1,7 @@
 """Averages and intervals of learning results.
 
 The interquartile mean and the probability of improvement are those of Agarwal et al., *Deep Reinforcement
-Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264. Their bootstrap draws
+Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264, and so is the performance profile. Their bootstrap draws
 every task's runs anew, because each task has runs of its own; here one trained run plays all episodes, so
 that its episodes are not independent: whole runs are drawn, then episodes within them.
 """
@@ -77,3 +77,67 @@ def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike) -> float:
     above = (a[:, None] > b[None, :]).mean()
     equal = (a[:, None] == b[None, :]).mean()
     return float(above + 0.5 * equal)
+
+
+def crossed_bootstrap(
+    statistic: Callable[..., float], *tables: ArrayLike, draws: int = 2000, seed: int = 0
+) -> Estimate:
+    """Return a statistic of policies that played the same scenarios, and its 95 % percentile interval.
+
+    Runs and scenarios are crossed: a hard scenario is hard for every run. So each draw takes rows (of each
+    table anew) and columns (the same for all tables) with replacement, the pigeonhole bootstrap of A. Owen,
+    Annals of Applied Statistics 1(2), 2007, arXiv 0712.1111. Intervals so made are on the wide side, and
+    cover both other seeds and other scenarios.
+
+    Args:
+        statistic: of as many arrays as there are tables.
+        tables: (runs, scenarios) each, with the same scenarios; a rule that does not learn has one run.
+        draws: bootstrap samples.
+        seed: of the resampling.
+    """
+    arrays = [np.atleast_2d(np.asarray(table, np.float64)) for table in tables]
+    n_scenarios = arrays[0].shape[1]
+    rng = np.random.default_rng(seed)
+    samples = np.empty(draws)
+    for draw in range(draws):
+        columns = rng.integers(n_scenarios, size=n_scenarios)
+        rows = [rng.integers(len(array), size=len(array)) for array in arrays]
+        samples[draw] = statistic(*(array[np.ix_(r, columns)] for array, r in zip(arrays, rows, strict=True)))
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return Estimate(float(statistic(*arrays)), float(low), float(high))
+
+
+def improvement_by_scenario(ours: ArrayLike, theirs: ArrayLike) -> float:
+    """Return the mean over scenarios of P(ours > theirs) in that scenario, ties counting half.
+
+    This is the probability of improvement of Agarwal et al. with scenarios as their tasks.
+
+    Args:
+        ours: (runs, scenarios).
+        theirs: (other runs, the same scenarios).
+    """
+    a, b = np.atleast_2d(np.asarray(ours, np.float64)), np.atleast_2d(np.asarray(theirs, np.float64))
+    above, equal = a[:, None] > b[None, :], a[:, None] == b[None, :]
+    return float(above.mean() + 0.5 * equal.mean())
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> tuple[Scores, Scores, Scores]:
+    """Return the share of runs and scenarios with a score above each threshold, and its 95 % band.
+
+    Args:
+        scores: (runs, scenarios).
+        thresholds: (n,).
+
+    Returns:
+        share, low and high, (n,) each; the band is pointwise, of `crossed_bootstrap`'s draws.
+    """
+    table, levels = np.atleast_2d(np.asarray(scores, np.float64)), np.asarray(thresholds, np.float64)
+    above = table[..., None] > levels  # (runs, scenarios, n)
+    rng = np.random.default_rng(0)
+    runs, scenarios = table.shape
+    samples = [
+        above[np.ix_(rng.integers(runs, size=runs), rng.integers(scenarios, size=scenarios))].mean((0, 1))
+        for _ in range(500)
+    ]
+    low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+    return above.mean((0, 1)), low, high

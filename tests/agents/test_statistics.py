@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from agents.statistics import Estimate, bootstrap, interquartile_mean, probability_of_improvement
+from agents.statistics import (
+    Estimate,
+    bootstrap,
+    crossed_bootstrap,
+    improvement_by_scenario,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+)
 
 numbers = st.lists(st.integers(-1000, 1000).map(lambda n: n / 8), min_size=1, max_size=30)
 few = settings(max_examples=60, deadline=None)
@@ -87,3 +95,44 @@ def test_the_probability_of_improvement_is_mann_whitneys_u(ours, theirs):
     expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))
     assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
     assert probability_of_improvement(theirs, ours) == pytest.approx(1 - expected)
+
+
+def crossed_scores(n_runs: int, n_scenarios: int, of_run: float, of_scenario: float) -> np.ndarray:
+    """Return scores that are the sum of a run's and a scenario's part."""
+    rng = np.random.default_rng(3)
+    return rng.normal(0, of_run, (n_runs, 1)) + rng.normal(0, of_scenario, (1, n_scenarios))
+
+
+def test_scenarios_that_all_runs_share_are_not_counted_once_per_run():
+    # All that differs is the scenario: 50 runs tell no more than one.
+    many = crossed_bootstrap(np.mean, crossed_scores(50, 40, 0.0, 1.0))
+    one = bootstrap(crossed_scores(1, 40, 0.0, 1.0)[:1], np.mean)
+    half = 1.96 / np.sqrt(40)
+    assert many.high - many.low == pytest.approx(2 * half, rel=0.25)
+    nested = bootstrap(crossed_scores(50, 40, 0.0, 1.0), np.mean)
+    assert nested.high - nested.low < 0.5 * half  # seven times too sure: the mistake this avoids
+    assert one.high - one.low == pytest.approx(2 * half, rel=0.25)
+
+
+def test_a_difference_between_policies_on_the_same_scenarios_is_seen_through_their_spread():
+    theirs = crossed_scores(1, 40, 0.0, 5.0)
+    ours = theirs + 0.1 + crossed_scores(5, 1, 0.01, 0.0)
+    difference = crossed_bootstrap(lambda a, b: float(a.mean() - b.mean()), ours, theirs)
+    assert 0.05 < difference.low < difference.value < difference.high < 0.15
+    assert crossed_bootstrap(improvement_by_scenario, ours, theirs) == Estimate(1.0, 1.0, 1.0)
+    assert probability_of_improvement(ours, theirs) < 0.6  # pooled, it would drown
+
+
+def test_improvement_by_scenario_is_the_mean_of_mann_whitneys_u_over_scenarios():
+    rng = np.random.default_rng(5)
+    ours, theirs = rng.integers(0, 4, (5, 7)), rng.integers(0, 4, (3, 7))
+    expected = np.mean([stats.mannwhitneyu(ours[:, m], theirs[:, m]).statistic / 15 for m in range(7)])
+    assert improvement_by_scenario(ours, theirs) == pytest.approx(expected)
+
+
+def test_the_profile_is_the_share_of_scores_above_a_level():
+    scores = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 9.0]])
+    share, low, high = performance_profile(scores, [0.0, 1.0, 2.0, 8.0, 9.0])
+    assert share.tolist() == pytest.approx([1.0, 5 / 6, 3 / 6, 1 / 6, 0.0])
+    assert ((low <= share) & (share <= high)).all()
+    assert (low[0], high[-1]) == (1.0, 0.0)
