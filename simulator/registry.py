@@ -5,6 +5,8 @@ A name is `family` or `family:argument`. Each family is a folder with a module `
     DEFAULT_LINK: LinkConfig                                 the SCADA link its users expect
     agent_names(name, **options) -> tuple[str, ...]          without building the grid (cheap)
     make_grid(name, n_envs, seed, **options) -> Grid         the bare physics, without a SCADA link
+
+and may have ORACLES: name -> simulator.oracle.OracleKind.
 """
 
 from __future__ import annotations

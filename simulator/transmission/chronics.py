@@ -12,15 +12,18 @@ from grid2op.Chronics import GridStateFromFile, GridStateFromFileWithForecasts, 
 
 KEPT = 64  # chronics in memory per process, the least recently used leave first
 
+_FIXED = (GridStateFromFile, GridStateFromFileWithForecasts)
 _cache: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
 
 class SharedChronics(Multifolder):  # type: ignore[misc]
     """grid2op's folder of chronics; the arrays read from a folder are shared, the position in them is not."""
 
+    FORECASTS = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Forecasts serve obs.simulate only; without them a chronic takes half the time and memory.
-        if kwargs.get("gridvalueClass") is GridStateFromFileWithForecasts:
+        if not self.FORECASTS and kwargs.get("gridvalueClass") is GridStateFromFileWithForecasts:
             kwargs["gridvalueClass"] = GridStateFromFile
         super().__init__(*args, **kwargs)
 
@@ -93,9 +96,15 @@ class SharedChronics(Multifolder):  # type: ignore[misc]
     def _own(self, shared: Any) -> Any:
         """Return a position of our own in shared arrays."""
         data = copy.copy(shared)
-        if type(data) is not GridStateFromFile:  # some draw maintenance at random, each copy its own
+        if type(data) not in _FIXED:  # some draw maintenance at random, each copy its own
             data.space_prng = np.random.RandomState()
             data.seed(int(self.space_prng.randint(np.iinfo(np.int32).max)))
             data.regenerate_with_new_seed()
         data.next_chronics()
         return data
+
+
+class ForecastChronics(SharedChronics):
+    """Likewise, with the forecasts."""
+
+    FORECASTS = True

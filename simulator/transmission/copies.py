@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.frame import Float32
 from simulator.transmission.environment import quiet
@@ -14,6 +15,7 @@ from simulator.transmission.options import Options
 from simulator.transmission.scenarios import Scenario, Scenarios
 from simulator.transmission.types import Int, Layout, System, Tick
 
+Float64 = NDArray[np.float64]
 Command = Mapping[str, np.ndarray[Any, Any]]  # what grid2op's action space takes; empty: do nothing
 
 
@@ -26,6 +28,10 @@ class Copies(Protocol):
 
     def step(self, commands: Sequence[Command]) -> Tick:
         """Advance every copy by its command, and start a new episode where one ended."""
+        ...
+
+    def look_ahead(self, tries: Sequence[Sequence[Command]]) -> list[Float64]:
+        """Return for every copy (n,): the largest rho forecast one step after each of its n commands."""
         ...
 
     def close(self) -> None:
@@ -76,16 +82,16 @@ class Copy:
         self._steps = 0
         self._env.set_id(self._scenario.chronic)
         start = {"init ts": self._scenario.start} if self._scenario.start else {}
-        self._read(self._env.reset(options=start), row)
+        self._obs = self._env.reset(options=start)
+        self._read(self._obs, row)
         return _Result(episode=self._episode(0))
 
     def step(self, command: Command, now: Float32, last: Float32) -> _Result:
         """Advance by one step; write the row as it ended to `last`, and where the copy is to `now`."""
-        action = self._env.action_space(dict(command)) if command else self._do_nothing
-        obs, _, done, info = self._env.step(action)
+        self._obs, _, done, info = self._env.step(self._action(command))
         self._steps += 1
-        self._read(obs, last)
-        lost = done and not obs.line_status.any()  # grid2op's mark of a game over
+        self._read(self._obs, last)
+        lost = done and not self._obs.line_status.any()  # grid2op's mark of a game over
         out = _Result(
             terminated=lost,
             truncated=not lost and (done or self._steps >= self._scenario.length),
@@ -103,9 +109,30 @@ class Copy:
             now[:] = last
         return out
 
+    def look_ahead(self, commands: Sequence[Command]) -> Float64:
+        """Return (n,): the largest rho that grid2op forecasts for the next step after each command.
+
+        Infinite where the game would be over or grid2op refuses the command. Where the data have no forecast,
+        the present injections are taken for the next ones.
+        """
+        return np.array([self._simulate(self._action(command)) for command in commands], np.float64)
+
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
+
+    def _action(self, command: Command) -> Any:
+        return self._env.action_space(dict(command)) if command else self._do_nothing
+
+    def _simulate(self, action: Any) -> float:
+        from grid2op.Exceptions import NoForecastAvailable
+
+        try:
+            after, _, done, info = self._obs.simulate(action, time_step=1)
+        except NoForecastAvailable:
+            after, _, done, info = self._obs.simulate(action, time_step=0)
+        failed = done or info["is_illegal"] or info["is_ambiguous"] or info["exception"]
+        return np.inf if failed else float(after.rho.max())
 
     def _episode(self, survived: int) -> tuple[int, int, int, int]:
         scenario = self._scenario
@@ -155,6 +182,11 @@ class LocalCopies:
                 for i, (one, command) in enumerate(zip(self._copies, commands, strict=True))
             ]
         return as_tick(now, last, results)
+
+    def look_ahead(self, tries: Sequence[Sequence[Command]]) -> list[Float64]:
+        """Return for every copy (n,): the largest rho forecast one step after each of its n commands."""
+        with quiet():
+            return [one.look_ahead(commands) for one, commands in zip(self._copies, tries, strict=True)]
 
     def close(self) -> None:
         """Close all environments; safe to call twice."""

@@ -48,7 +48,7 @@ def make_environment(name: str, options: Options) -> Any:
         from grid2op.Reward import ConstantReward
         from lightsim2grid import LightSimBackend
 
-        from simulator.transmission.chronics import SharedChronics
+        from simulator.transmission.chronics import ForecastChronics, SharedChronics
 
         _check_name(name, options)
         settings: dict[str, Any] = {}
@@ -58,7 +58,8 @@ def make_environment(name: str, options: Options) -> Any:
         try:
             env = grid2op.make(
                 name, test=options.test, backend=LightSimBackend(), action_class=PlayableAction,
-                reward_class=ConstantReward, chronics_class=SharedChronics, **settings,
+                reward_class=ConstantReward,
+                chronics_class=ForecastChronics if options.forecasts else SharedChronics, **settings,
             )  # fmt: skip
         except Exception as error:
             msg = f"grid 'grid2op:{name}': grid2op cannot make it ({error}); {_advice(options)}"
@@ -68,7 +69,8 @@ def make_environment(name: str, options: Options) -> Any:
             msg = f"grid 'grid2op:{name}': is a mix of environments ({mixes}), expected a single one"
             raise UnknownGridError(msg)
         _set_rules(env, options)
-        env.deactivate_forecast()
+        if not options.forecasts:
+            env.deactivate_forecast()
         env.set_id(0)
         env.reset()
     return env
@@ -105,6 +107,7 @@ def _set_rules(env: Any, options: Options) -> None:
     parameters.LIMIT_INFEASIBLE_CURTAILMENT_STORAGE_ACTION = options.limit_infeasible
     parameters.ALLOW_DISPATCH_GEN_SWITCH_OFF = True
     env.change_parameters(parameters)
+    env.change_forecast_parameters(parameters)
 
 
 def describe(env: Any, name: str) -> System:

@@ -6,12 +6,15 @@ from typing import Any
 
 from simulator.errors import OptionError
 from simulator.link_config import LinkConfig
+from simulator.oracle import OracleKind
 from simulator.transmission.agents import names_of_agents
 from simulator.transmission.clusters import choose_partition
+from simulator.transmission.greedy import THRESHOLD, SimulateGreedy
 from simulator.transmission.grid import TransmissionGrid
 from simulator.transmission.options import read_options
 
 DEFAULT_LINK = LinkConfig()  # grid2op's step of five minutes leaves time to measure and to command
+ORACLES = {"simulate_greedy": OracleKind(SimulateGreedy, {"forecasts": True, "gate": THRESHOLD})}
 DEFAULT_ENVIRONMENT = "rte_case14_realistic"
 
 

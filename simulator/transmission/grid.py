@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.errors import ActionError
+from simulator.errors import ActionError, OptionError
 from simulator.frame import Actions, Bool, Float32, Frame, GridSpec, Verdict
 from simulator.transmission.agents import Agent, build_agents, build_spec
 from simulator.transmission.arbiter import Arbiter
@@ -24,6 +24,7 @@ from simulator.transmission.types import Int, Layout, Tick
 from simulator.transmission.workers import WorkerCopies
 
 Commands = list[dict[str, NDArray[Any]]]
+Choice = tuple[str, int]  # an agent and an action out of its catalogue
 
 
 class TransmissionGrid:
@@ -88,6 +89,27 @@ class TransmissionGrid:
         self._enter(tick.now)
         return self._frame(tick, applied, verdicts, details, info)
 
+    def masks(self) -> Mapping[str, Bool]:
+        """Return (E, A) of every topology agent: what the rules and the gate allow now, without delay."""
+        return self._masks() or {}
+
+    def look_ahead(self, tries: Sequence[Sequence[Choice]]) -> list[NDArray[np.float64]]:
+        """Return the largest rho that grid2op forecasts one step after each choice, tried alone.
+
+        Args:
+            tries: for every copy the choices to try, none of them changing anything.
+
+        Returns:
+            for every copy (n,) rho; infinite where the game would be over.
+
+        Raises:
+            OptionError: the grid was made without forecasts.
+        """
+        if not self._options.forecasts:
+            msg = f"{self._spec.name}: looks ahead only with the option forecasts=true"
+            raise OptionError(msg)
+        return self._copies.look_ahead([[self._command(choice) for choice in some] for some in tries])
+
     def fallback(self, agent: str) -> NDArray[np.generic]:
         """Return (E,) zeros (do nothing), or (E, d) controls that change nothing."""
         return self._neutral(self._agents[self._spec.agents.index(agent)])
@@ -147,6 +169,13 @@ class TransmissionGrid:
             else:
                 applied[agent.name] = self._control(agent, actions[agent.name], commands)
         return commands, applied, decision.verdicts, decision.details
+
+    def _command(self, choice: Choice) -> dict[str, NDArray[Any]]:
+        command: dict[str, NDArray[Any]] = {}
+        catalogue = self._agents[self._spec.agents.index(choice[0])].catalogue
+        if catalogue is not None and choice[1]:
+            catalogue.write(choice[1], command, self._system)
+        return command
 
     def _legality(self, index: int, proposals: Int) -> Int:
         legality = self._legal[np.arange(len(proposals)), self._rules.columns(index)[proposals]]

@@ -26,6 +26,7 @@ class Options:
     partition: str | None = None  # path, "published" or "measured"; None: see choose_partition
     border: bool = False  # show both clusters all of a line that joins them
     workers: int = 0  # processes that share the copies; 0: all in this one
+    forecasts: bool = False  # read the forecasts that look_ahead needs; a step costs about twice as much
     actions: ActionsOption = "topology"
     kinds: tuple[str, ...] = ("set_bus", "set_line_status", *POWER_KINDS)
     max_elements: int = 8  # larger substations have no bus actions (2^(n-1) of them)
@@ -54,7 +55,7 @@ class Options:
         _choice("actions", self.actions, ("topology", "continuous", "both"))
         _choice("split", self.split, ("train", "eval", "all"))
         _choice("reward", self.reward, ("shared", "local"))
-        for flag in ("test", "border", "alone_lines", "auto_reconnect", "limit_infeasible", "opponent"):
+        for flag in FLAGS:
             _require(isinstance(getattr(self, flag), bool), flag, getattr(self, flag), "true or false")
         for name, least in (("workers", 0), ("max_elements", 2)):
             _require(_is_int(getattr(self, name), least), name, getattr(self, name), f"an integer >= {least}")
@@ -89,6 +90,9 @@ class Options:
         return asdict(self)
 
 
+FLAGS = (
+    "test", "border", "forecasts", "alone_lines", "auto_reconnect", "limit_infeasible", "opponent",
+)  # fmt: skip
 RULES = (
     "cooldown_substation", "cooldown_line", "reconnection", "overflow_allowed",
     "max_substations_changed", "max_lines_changed",

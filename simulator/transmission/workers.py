@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from multiprocessing.connection import Connection
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import SimulatorError
-from simulator.transmission.copies import Command, LocalCopies
+from simulator.transmission.copies import Command, Float64, LocalCopies
 from simulator.transmission.environment import describe, make_environment
 from simulator.transmission.options import Options
 from simulator.transmission.types import Tick
@@ -53,6 +53,11 @@ class WorkerCopies:
         """Advance every copy by its command, and start a new episode where one ended."""
         self._send([("step", [commands[i] for i in share]) for share in self._shares])
         return _join(self._gather(STEP_S))
+
+    def look_ahead(self, tries: Sequence[Sequence[Command]]) -> list[Float64]:
+        """Return for every copy (n,): the largest rho forecast one step after each of its n commands."""
+        self._send([("look_ahead", [tries[i] for i in share]) for share in self._shares])
+        return [rho for part in self._gather(STEP_S) for rho in part]
 
     def close(self) -> None:
         """End the processes; safe to call twice."""
@@ -108,14 +113,19 @@ def _serve(pipe: Connection, name: str, options: Options, first: int, n: int, to
     except Exception as error:
         pipe.send((False, error if isinstance(error, SimulatorError) else traceback.format_exc()))
         return
+    orders: dict[str, Callable[[Any], Any]] = {
+        "reset": copies.reset,
+        "step": copies.step,
+        "look_ahead": copies.look_ahead,
+    }
     while True:
         try:
             order, argument = pipe.recv()
         except (EOFError, OSError, KeyboardInterrupt):
             return
         try:
-            tick = copies.reset(argument) if order == "reset" else copies.step(argument)
+            answer = orders[order](argument)
         except Exception:
             pipe.send((False, traceback.format_exc()))
             return
-        pipe.send((True, tick))
+        pipe.send((True, answer))

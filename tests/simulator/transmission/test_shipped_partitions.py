@@ -28,9 +28,14 @@ def test_agents_are_named_after_the_clusters_of_the_chosen_partition():
     assert simulator.agent_names(grid, partition="published") == ("south", "north")
 
 
-@pytest.mark.parametrize(("environment", "name"), [
-    ("rte_case14_realistic", "distance"), ("rte_case14_realistic", "random"), ("rte_case5_example", "distance"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ("rte_case14_realistic", "distance"),
+        ("rte_case14_realistic", "random"),
+        ("rte_case5_example", "distance"),
+    ],
+)
 def test_partitions_to_compare_with_have_two_clusters_and_say_how_they_were_made(environment, name):
     partition = choose_partition(environment, name)
     assert partition is not None
