@@ -1,9 +1,10 @@
 """Averages and intervals of learning results.
 
-The interquartile mean and the probability of improvement are those of Agarwal et al., *Deep Reinforcement
-Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264, and so is the performance profile. Their bootstrap draws
-every task's runs anew, because each task has runs of its own; here one trained run plays all episodes, so
-that its episodes are not independent: whole runs are drawn, then episodes within them.
+The interquartile mean, the probability of improvement and the performance profile are those of Agarwal et
+al., *Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021, arXiv 2108.13264.
+Their bootstrap draws every task's runs anew, because each task has runs of its own; here one trained run
+plays all episodes, so that its episodes are not independent: whole runs are drawn, then episodes within
+them, or, where all runs play the same episodes, runs and episodes crossed.
 """
 
 from __future__ import annotations
