@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agents.critic.digest import rollout_digest
@@ -65,8 +66,8 @@ class CriticClient:
                 self._seat.node.spin(0.2)
 
 
-def critic_of(seat: Seat, settings: AgentSettings) -> CriticClient | OwnCritic:
-    """Return the source of advantages that the settings ask for.
+def critic_of(seat: Seat, settings: AgentSettings, observation_space: spaces.Box) -> CriticClient | OwnCritic:
+    """Return the source of advantages that the settings ask for; one of its own sees `observation_space`.
 
     Raises:
         SettingsError: a learning agent without a critic.
@@ -76,7 +77,6 @@ def critic_of(seat: Seat, settings: AgentSettings) -> CriticClient | OwnCritic:
     if settings.critic_mode == "independent":
         own = {key: value for key, value in settings.critic.items() if key != "mode"}
         critic_settings = CriticSettings.from_mapping({**own, "seed": settings.seed})
-        obs_dim = seat.view.observation_space.shape[0]
-        return OwnCritic(IndependentCritic(seat.agent, obs_dim, critic_settings))
+        return OwnCritic(IndependentCritic(seat.agent, observation_space.shape[0], critic_settings))
     msg = f"agent '{seat.agent}': mode 'train' needs a critic; set critic.mode to centralized or independent"
     raise SettingsError(msg)

@@ -55,6 +55,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     policy: ActorOnly  # type: ignore[assignment]
     rollout_buffer: EnsembleRolloutBuffer
     critic: str | None
+    memory: dict[str, Any] | None = None  # agents.memory.Recipe as saved: how its observations are made
     generators: AgentGenerators
     buffer_type: ClassVar[type[EnsembleRolloutBuffer]]
 
@@ -97,6 +98,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
             "critic": self._find_critic(),
             "normalize": self.normalize_whole_rollout,
         }
+        self._take_memory_of_env()
         self.generators = AgentGenerators.from_seed(self.seed)
         with forked_torch(self.seed):
             super()._setup_model()
@@ -117,6 +119,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """As in SB3; the critic is then the new environment's."""
         super().set_env(env, force_reset)
+        self._take_memory_of_env()
         self.rollout_buffer.critic = self.rollout_buffer_kwargs["critic"] = self._find_critic()
 
     def drop_rollout(self) -> None:
@@ -152,10 +155,24 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         return address
 
     def _critic_of_env(self) -> str | None:
-        if self.env is None or not self.env.has_attr("advantage_address"):
-            return None
-        address = self.env.get_attr("advantage_address")[0]
+        address = self._of_env("advantage_address")
         return None if address is None else str(address)
+
+    def _take_memory_of_env(self) -> None:
+        """Keep how the environment makes observations of what it remembers, so that acting does the same."""
+        if self.env is None or not self.env.has_attr("memory_recipe"):
+            return
+        recipe = self._of_env("memory_recipe")
+        if self.__dict__.get("memory", recipe) != recipe:
+            message = (
+                f"{type(self).__name__} learned with memory {self.memory}, but its environment has {recipe}: "
+                "use the same memory settings, or start a new model"
+            )
+            raise SetupError(message)
+        self.memory = recipe
+
+    def _of_env(self, name: str) -> Any:
+        return self.env.get_attr(name)[0] if self.env is not None and self.env.has_attr(name) else None
 
     @classmethod
     def _default_policy(cls) -> type[BasePolicy]:

@@ -7,6 +7,7 @@ reset or seeded from here: `reset` waits for the world, and `seed` does nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from agents import sources
 from agents.baselines import Policy
 from agents.errors import AgentsError
+from agents.memory import Memory
 from agents.seat import Seat
 from broker.messages import Observation
 from broker.stopwatch import Stopwatch
@@ -30,9 +32,10 @@ class BusVecEnv(VecEnv):
     Args:
         seat: the agent's place on the bus.
         source: who answers for advantages at the end of a rollout; None where nobody learns.
-        see: called with every observation, for a critic of the agent's own.
+        see: called with every observation (and what is remembered), for a critic of the agent's own.
         rollout_length: n_steps of the algorithm. An agent that joins a running world starts its first
             rollout at a multiple of it, together with the others, and acts by `stand_in` until then.
+        memory: what the agent remembers of an episode; None: nothing.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class BusVecEnv(VecEnv):
         source: sources.AdvantageSource | None = None,
         see: See | None = None,
         rollout_length: int | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.seat = seat
         self.rollout_length = rollout_length
@@ -50,21 +54,29 @@ class BusVecEnv(VecEnv):
         self._actions: NDArray[np.generic] | None = None
         self._source = source
         self._see = see or (lambda _: None)
+        self._memory = memory
         self._address = f"{seat.node.name}/{seat.agent}"
         if source is not None:
             sources.register(self._address, source)
-        super().__init__(seat.view.n_envs, seat.view.observation_space, seat.view.action_space)
+        shown = seat.view.observation_space
+        space = shown if memory is None else memory.space(shown)
+        super().__init__(seat.view.n_envs, space, seat.view.action_space)
 
     @property
     def advantage_address(self) -> str | None:
         """Return the address under which rollout buffers find the source of advantages."""
         return None if self._source is None else self._address
 
+    @property
+    def memory_recipe(self) -> dict[str, Any] | None:
+        """Return what is remembered, as models save it; None: nothing."""
+        return None if self._memory is None else self._memory.recipe.saved()
+
     def reset(self) -> VecEnvObs:
         """Return (E, d): the observation that waits for an answer, at the start of a rollout."""
-        observation = self._obs = self.seat.sit_down()
-        self._see(observation)
+        observation = self.seat.sit_down()
         starts = np.ones(self.num_envs, np.bool_)
+        remembered = self._take_in(observation, starts)
         while self.rollout_length is not None and observation.tick % self.rollout_length:
             if self.stand_in is None:
                 msg = (
@@ -72,26 +84,42 @@ class BusVecEnv(VecEnv):
                     f"rollout of {self.rollout_length}; set `stand_in` to act until the next one begins"
                 )
                 raise AgentsError(msg)
-            self.seat.answer(self.stand_in.act(observation.obs, observation.mask, starts))
-            observation = self._obs = self.seat.next()
-            self._see(observation)
+            self._answer(self.stand_in.act(observation.obs, observation.mask, starts))
+            observation = self.seat.next()
             starts = observation.terminated | observation.truncated
-        return observation.obs.copy()
+            remembered = self._take_in(observation, starts)
+        return remembered.obs.copy()
 
     def step_async(self, actions: NDArray[np.generic]) -> None:
         """Publish the actions (E,) or (E, d) for the current tick."""
         self.watch.lap("acting")
-        self.seat.answer(actions)
+        self._answer(actions)
         self.watch.lap("messaging")
 
     def step_wait(self) -> VecEnvStepReturn:
         """Wait for the next tick."""
-        observation = self._obs = self.seat.next()
-        self._see(observation)
+        shown = self.seat.next()
         self.watch.lap("waiting")
-        done = observation.terminated | observation.truncated
+        done = shown.terminated | shown.truncated
+        observation = self._take_in(shown, done)
         # SB3 adds to the rewards in place, and messages are read-only.
         return observation.obs.copy(), observation.reward.copy(), done, _infos(observation, done)
+
+    def _answer(self, actions: NDArray[np.generic]) -> None:
+        if self._memory is not None:
+            self._memory.acted(actions)
+        self.seat.answer(actions)
+
+    def _take_in(self, observation: Observation, starts: NDArray[np.bool_]) -> Observation:
+        """Return the observation with what is remembered; `starts` are the copies whose episode is new."""
+        memory = self._memory
+        if memory is not None:
+            final = None if observation.final_obs is None else memory.last(observation.final_obs)
+            seen = memory.see(observation.obs, starts)
+            observation = replace(observation, obs=seen, final_obs=final)
+        self._obs = observation
+        self._see(observation)
+        return observation
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return (E, n): True where the action may be taken. Raises AgentsError without masks."""

@@ -22,6 +22,7 @@ from agents.ensemble_ppo import (
 )
 from agents.env import BusVecEnv
 from agents.errors import EpochChangedError, SettingsError, SimulatorGoneError
+from agents.memory import MemorySettings, memory_of
 from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy, load_saved
 from agents.seat import Seat
@@ -55,11 +56,13 @@ class Learner:
         self._settings = settings
         self._run_dir = None if settings.run_dir is None else Path(settings.run_dir)
         self._models = None if self._run_dir is None else self._run_dir / "models"
-        critic = critic_of(seat, settings)
+        memory = memory_of(seat.view, MemorySettings.from_mapping(settings.memory))
+        shown = seat.view.observation_space
+        critic = critic_of(seat, settings, shown if memory is None else memory.space(shown))
         self._own_critic = critic if isinstance(critic, OwnCritic) else None
         see = None if self._own_critic is None else self._own_critic.see
         self._started = False
-        self._env = BusVecEnv(seat, critic, see, rollout_length=settings.n_steps)
+        self._env = BusVecEnv(seat, critic, see, settings.n_steps, memory)
         try:
             self._model = self._resumed() or self._new()
         except BaseException:
@@ -165,6 +168,12 @@ class Learner:
 
     def _start_from(self, model: SharedCriticAlgorithm, path: Path) -> None:
         earlier = load_saved(path, self._seat.agent)
+        if earlier.memory != model.memory:
+            msg = (
+                f"agent '{self._seat.agent}': the policy in {path} learned with memory {earlier.memory}, "
+                f"this run has {model.memory}; give both the same memory settings"
+            )
+            raise SettingsError(msg)
         try:
             model.policy.load_state_dict(earlier.policy.state_dict())
         except RuntimeError as error:

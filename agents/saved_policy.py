@@ -1,7 +1,8 @@
-"""A saved SB3 policy that only acts: feed-forward, masked or recurrent."""
+"""A saved SB3 policy that only acts: feed-forward, masked or recurrent, with the memory it learned with."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 
 from agents.ensemble_files import load_agent, load_file, read_card
 from agents.ensemble_ppo import SharedCriticAlgorithm
+from agents.memory import Memory, Recipe
 
 
 def load_saved(path: Path, agent: str, env: GymEnv | None = None) -> SharedCriticAlgorithm:
@@ -26,7 +28,7 @@ def load_saved(path: Path, agent: str, env: GymEnv | None = None) -> SharedCriti
 
 
 class SavedPolicy:
-    """Acts by a trained model and keeps its recurrent state.
+    """Acts by a trained model on what an agent is shown; keeps its memory and its recurrent state.
 
     Args:
         model: any of the ensemble's algorithms.
@@ -37,6 +39,7 @@ class SavedPolicy:
         self._model = model
         self._deterministic = deterministic
         self._state: Any = None
+        self._memory = None if model.memory is None else _memory_of(model, model.memory)
 
     @classmethod
     def load(cls, path: str | Path, agent: str, *, deterministic: bool, seed: int = 0) -> SavedPolicy:
@@ -50,12 +53,20 @@ class SavedPolicy:
     ) -> NDArray[np.generic]:
         """Return an action per copy; arguments as in agents.baselines.Policy."""
         extra: dict[str, Any] = {} if mask is None or not self._takes_masks else {"action_masks": mask}
+        if self._memory is not None:
+            obs = self._memory.see(obs, starts)
         actions: NDArray[np.generic]
         actions, self._state = self._model.predict(
             obs, state=self._state, episode_start=starts, deterministic=self._deterministic, **extra
         )
+        if self._memory is not None:
+            self._memory.acted(actions)
         return actions
 
     @property
     def _takes_masks(self) -> bool:
         return type(self._model).__name__.startswith("Maskable")
+
+
+def _memory_of(model: SharedCriticAlgorithm, saved: Mapping[str, Any]) -> Memory:
+    return Memory(Recipe.from_saved(saved), model.action_space)

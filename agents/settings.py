@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from agents.errors import SettingsError
+from agents.memory import MemorySettings
 
 Algorithm = Literal["ppo", "maskable_ppo", "recurrent_ppo"]
 Baseline = Literal[
@@ -35,6 +36,7 @@ class AgentSettings:
     load: str | None = None  # models/ folder or SB3 zip: to act by, or to start from
     deterministic: bool = False  # mode act: take the most likely action
     max_ticks: int | None = None  # mode act and baselines: leave after so many ticks
+    memory: Mapping[str, Any] = field(default_factory=dict)  # agents.memory.MemorySettings; train only
     critic: Mapping[str, Any] = field(default_factory=dict)  # {"mode": ..., settings of agents.critic}
     checkpoint_every: int = 5  # updates
     run_dir: str | None = None  # models/, tb/ and timing/ are written below it
@@ -50,6 +52,7 @@ class AgentSettings:
         _require(self.n_steps >= 2, "n_steps", self.n_steps, "at least 2 ticks")
         _require(self.updates >= 1, "updates", self.updates, "at least 1")
         _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+        MemorySettings.from_mapping(self.memory)
         rules = (None, *get_args(Baseline))
         _require(self.baseline in rules, "baseline", self.baseline, f"one of {rules}")
         nothing_to_act_by = self.mode == "act" and self.baseline is None and self.load is None

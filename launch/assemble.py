@@ -8,7 +8,7 @@ from launch import bags, nodes
 from launch.program import Kind, Node, Program
 from launch.run_folder import RunFolder
 from launch.seeds import Role, seed_of
-from launch.spec import AgentSpec, LaunchSpec
+from launch.spec import AgentSpec, LaunchSpec, Section
 
 
 def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> Program:
@@ -123,15 +123,12 @@ def _learns(spec: LaunchSpec, name: str) -> bool:
 
 def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: str) -> Node:
     every, own = spec.agents, spec.agents.overrides.get(name, AgentSpec())
-    hyperparameters = {
-        **every.hyperparameters.model_dump(exclude_none=True),
-        **own.hyperparameters.model_dump(exclude_none=True),
-    }
     config = {
         "mode": every.mode,
         "algorithm": own.algorithm or every.algorithm,
         "policy": own.policy or every.policy,
-        "hyperparameters": hyperparameters,
+        "hyperparameters": _laid_over(every.hyperparameters, own.hyperparameters),
+        "memory": _laid_over(every.memory, own.memory),
         "n_steps": every.n_steps,
         "updates": every.updates,
         "seed": seed_of(spec.seed, Role.AGENT, index),
@@ -154,3 +151,8 @@ def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: 
         forked=True,
         finite=True,
     )
+
+
+def _laid_over(every: Section, own: Section) -> dict[str, Any]:
+    """Return what is said of all agents, with what is said of one laid over it."""
+    return {**every.model_dump(exclude_none=True), **own.model_dump(exclude_none=True)}

@@ -82,12 +82,23 @@ class Hyperparameters(Section):
     policy_kwargs: dict[str, Any] | None = None
 
 
+class MemorySpec(Section):
+    """What an agent remembers of an episode; what is not written has the default of agents.memory."""
+
+    observations: Positive | None = None  # stacked, newest last
+    actions: Annotated[int, Field(ge=0)] | None = None  # own last ones
+    integrals: list[str] | None = None  # features, or patterns of their names
+    integral_time_s: Seconds | None = None  # that an integral is divided by
+    leak: Share | None = None  # of an integral, per tick
+
+
 class AgentSpec(Section):
     """What can be said of one agent alone, laid over what `agents` says of all."""
 
     algorithm: Literal["ppo", "maskable_ppo", "recurrent_ppo"] | None = None
     policy: str | None = None
     hyperparameters: Hyperparameters = Hyperparameters()
+    memory: MemorySpec = MemorySpec()  # its keys are laid over those of all agents
     baseline: Baseline | None = None  # a rule in the place of a learning agent
     load: str | None = None  # an SB3 zip to start from
     external: bool = False  # started by hand; the run waits for it
@@ -103,6 +114,7 @@ class AgentsSpec(Section):
     n_steps: Annotated[int, Field(ge=2)] = 128  # ticks of a rollout
     updates: Positive = 50  # rollouts until the run ends
     hyperparameters: Hyperparameters = Hyperparameters()
+    memory: MemorySpec = MemorySpec()
     baseline: Baseline | None = None
     load: str | None = None  # a models/ folder of an earlier run to start from
     deterministic: bool = False  # mode act: take the most likely action

@@ -22,6 +22,7 @@ from agents.errors import AgentsError, SettingsError
 from agents.learner import Learner
 from agents.node import AgentNode
 from agents.own_critic import OwnCritic
+from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node, topics
@@ -190,6 +191,30 @@ def test_a_reset_in_mid_rollout_drops_the_rollout_and_nothing_else(tmp_path):
     critic = IndependentCritic("left", 2, CriticSettings(hidden=(8,), epochs=1))
     assert OwnCritic(critic).restore(tmp_path / "models", 2)
     assert (critic.trainer.version, critic.trainer.samples) == (2, 2 * STEPS * 3)
+
+
+@pytest.mark.parametrize("algorithm", ["maskable_ppo", "recurrent_ppo"])
+def test_agents_of_every_kind_learn_by_what_they_remember_and_go_on_after_a_break(algorithm, tmp_path):
+    memory = {"observations": 3, "actions": 2, "integrals": ["count"]}
+    train(tmp_path, algorithm=algorithm, memory=memory)
+    before = newest_agent_file(tmp_path / "models", "left")
+    train(tmp_path, algorithm=algorithm, memory=memory, updates=3)
+    after = newest_agent_file(tmp_path / "models", "left")
+    assert (before.updates, after.updates) == (2, 3)
+    policy = SavedPolicy.load(tmp_path / "models" / after.file, "left", deterministic=True)
+    assert policy._model.observation_space.shape == (3 * 2 + 2 * 4 + 1,)
+    shown = np.zeros((3, 2), np.float32)
+    assert policy.act(shown, np.ones((3, 4), bool), np.ones(3, bool)).shape == (3,)
+
+
+def test_a_policy_is_not_carried_over_to_another_memory(tmp_path):
+    train(tmp_path, memory={"integrals": ["count"]})
+    path = tmp_path / "models" / newest_agent_file(tmp_path / "models", "left").file
+    other = training(load=str(path), memory={"integrals": ["line_x.status"]})
+    with simulation("right") as world:
+        worker = start(world, "left", other)
+        with pytest.raises(SettingsError, match="give both the same memory settings"):
+            worker.end()
 
 
 def test_a_stopped_learner_saves_what_it_has_learned(tmp_path):

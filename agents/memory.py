@@ -1,0 +1,254 @@
+"""What an agent remembers of its episode: observations and actions of the last ticks, and running sums.
+
+Behind a link that delays and loses measurements, one observation is not the state of anything. With the
+actions that are under way it is again (Katsikopoulos and Engelbrecht 2003, doi:10.1109/TAC.2003.809799),
+and a running sum of a deviation is what the integral part of a PI controller acts by.
+
+The memory is the agent's own: nothing of it travels, and the world it acts in need not know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from agents.description import GridView
+from agents.errors import SettingsError
+
+CLIP = 10.0  # bound of a running sum, so that it comes back soon after a long deviation
+_USUAL_TIME_TICKS = 50
+
+Features = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """What is remembered; nothing by default."""
+
+    observations: int = 1  # the newest and those before it
+    actions: int = 0  # the last ones sent
+    integrals: tuple[str, ...] = ()  # features by name, or by pattern, such as "*/v_bd"
+    integral_time_s: float | None = None  # sums are divided by it; None: 50 ticks
+    leak: float = 0.0  # share of a sum that is forgotten each tick
+
+    def __post_init__(self) -> None:
+        _require(_is_count(self.observations, 1), "observations", self.observations, "at least 1")
+        _require(_is_count(self.actions, 0), "actions", self.actions, "0 or more")
+        names = self.integrals
+        listed = isinstance(names, Sequence) and not isinstance(names, str)
+        _require(listed and all(isinstance(n, str) for n in names), "integrals", names, "a list of features")
+        _require(len(set(names)) == len(names), "integrals", names, "each feature once")
+        object.__setattr__(self, "integrals", tuple(names))
+        time_s = self.integral_time_s
+        _require(time_s is None or 0.0 < time_s < np.inf, "integral_time_s", time_s, "seconds, more than 0")
+        _require(0.0 <= self.leak <= 1.0, "leak", self.leak, "0 to 1")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Build from the `memory` part of an agent's settings. Raises SettingsError for an unknown key."""
+        known = [f.name for f in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        _require(not unknown, "keys", unknown, f"out of {known}")
+        return cls(**values)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether an agent sees no more than what it is shown."""
+        return self.observations == 1 and not self.actions and not self.integrals
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How features are made of what is remembered, without names and units; saved with the model.
+
+    Features, in order: the observations, newest last; the actions, newest last; the running sums.
+    """
+
+    observations: int
+    actions: int
+    columns: tuple[int, ...]  # of an observation, those that are summed up
+    gain: float  # of a feature in its sum, per tick: dt over the integral time
+    leak: float
+
+    @classmethod
+    def of(cls, settings: MemorySettings, feature_names: Sequence[str], dt_s: float) -> Self:
+        """Return the recipe for one agent's observations.
+
+        Args:
+            settings: what is remembered.
+            feature_names: of an observation.
+            dt_s: simulation time of a tick.
+
+        Raises:
+            SettingsError: an integral is asked of a feature that the agent is not shown.
+        """
+        columns = [column for wanted in settings.integrals for column in _find(wanted, feature_names)]
+        time_s = settings.integral_time_s or _USUAL_TIME_TICKS * dt_s
+        return cls(
+            settings.observations,
+            settings.actions,
+            tuple(dict.fromkeys(columns)),  # two patterns may match one feature
+            dt_s / time_s,
+            settings.leak,
+        )
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> Self:
+        """Return what `saved` gave."""
+        return cls(**{**values, "columns": tuple(values["columns"])})
+
+    def saved(self) -> dict[str, Any]:
+        """Return the recipe as JSON can hold it."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+
+class Memory:
+    """Remembers on behalf of E copies at once.
+
+    Args:
+        recipe: what features to make.
+        action_space: of one copy.
+    """
+
+    def __init__(self, recipe: Recipe, action_space: spaces.Space[Any]) -> None:
+        self.recipe = recipe
+        self._action_space = action_space
+        self._action_dim = _action_bounds(action_space)[0].size
+        self._now: Features | None = None  # (E, D), what was seen last
+        self._sent: Features | None = None  # (E, action_dim), the answer to it
+
+    def space(self, shown: spaces.Box) -> spaces.Box:
+        """Return the space of the features, given that of one copy's observations."""
+        low, high = _action_bounds(self._action_space)
+        k, n, sums = self.recipe.observations, self.recipe.actions, len(self.recipe.columns)
+        clip = np.full(sums, CLIP, np.float32)
+        return spaces.Box(
+            np.concatenate([np.tile(shown.low, k), np.tile(np.minimum(low, 0), n), -clip]),
+            np.concatenate([np.tile(shown.high, k), np.tile(np.maximum(high, 0), n), clip]),
+            dtype=np.float32,
+        )
+
+    def see(self, obs: Features, starts: Bool) -> Features:
+        """Take in an observation, and return it with what is remembered.
+
+        Args:
+            obs: (E, d).
+            starts: (E,), True where an episode begins with it: the past is forgotten, the first observation
+                stands for those before it, actions are 0 and sums begin with it.
+
+        Returns:
+            (E, D), the memory's own: do not write into it.
+        """
+        before = self._now
+        if before is None or len(before) != len(obs) or starts.all():
+            now = self._first(obs)
+        else:
+            now = self._next(before, obs)
+            if starts.any():
+                now[starts] = self._first(obs[starts])
+        self._now, self._sent = now, None
+        return now
+
+    def acted(self, actions: NDArray[np.generic]) -> None:
+        """Take note of the actions (E,) or (E, ...) that answer what was seen last."""
+        if self.recipe.actions:
+            self._sent = self._encoded(actions)
+
+    def last(self, final_obs: Features) -> Features:
+        """Return the last observations (E, d) of episodes that end with what is remembered of them.
+
+        Ask before `see` is told of the new episodes' first observations; nothing is taken in.
+        """
+        before = self._now
+        return self._first(final_obs) if before is None else self._next(before, final_obs)
+
+    def _first(self, obs: Features) -> Features:
+        count = self.recipe.actions * self._action_dim
+        past = np.zeros((len(obs), count), np.float32)
+        return np.concatenate([np.tile(obs, (1, self.recipe.observations)), past, self._summed(obs)], axis=1)
+
+    def _next(self, before: Features, obs: Features) -> Features:
+        d, n = obs.shape[1], self._action_dim
+        shown, sent = self.recipe.observations * d, self.recipe.actions * n
+        now = np.empty_like(before)
+        now[:, : shown - d] = before[:, d:shown]
+        now[:, shown - d : shown] = obs
+        if sent:
+            end = shown + sent
+            now[:, shown : end - n] = before[:, shown + n : end]
+            now[:, end - n : end] = 0.0 if self._sent is None else self._sent
+        if self.recipe.columns:
+            sums = before[:, shown + sent :] * np.float32(1.0 - self.recipe.leak)
+            now[:, shown + sent :] = self._summed(obs, sums)
+        return now
+
+    def _summed(self, obs: Features, sums: Features | float = 0.0) -> Features:
+        added: Features = obs[:, self.recipe.columns] * np.float32(self.recipe.gain) + sums
+        np.minimum(added, np.float32(CLIP), out=added)
+        np.maximum(added, np.float32(-CLIP), out=added)
+        return added
+
+    def _encoded(self, actions: NDArray[np.generic]) -> Features:
+        space = self._action_space
+        rows = actions.reshape(len(actions), -1)
+        if isinstance(space, spaces.Box):
+            within: Features = np.clip(rows, space.low.ravel(), space.high.ravel()).astype(np.float32)
+            return within
+        sizes = _sizes(space)
+        one_hot = np.zeros((len(rows), int(sizes.sum())), np.float32)
+        columns = rows.astype(np.int64) + (np.cumsum(sizes) - sizes)
+        np.put_along_axis(one_hot, columns, np.float32(1.0), axis=1)
+        return one_hot
+
+
+def memory_of(view: GridView, settings: MemorySettings) -> Memory | None:
+    """Return the memory of one agent of a grid, None if there is nothing to remember.
+
+    Raises:
+        SettingsError: an integral is asked of a feature that the agent is not shown, or its actions are of a
+            kind that cannot be remembered.
+    """
+    if settings.is_empty:
+        return None
+    return Memory(Recipe.of(settings, view.feature_names, view.dt_s), view.action_space)
+
+
+def _sizes(space: spaces.Space[Any]) -> NDArray[np.int64]:
+    if isinstance(space, spaces.Discrete):
+        return np.array([space.n], np.int64)
+    if isinstance(space, spaces.MultiDiscrete):
+        return np.asarray(space.nvec, np.int64).ravel()
+    msg = f"memory: actions in {space} cannot be remembered, expected Box, Discrete or MultiDiscrete"
+    raise SettingsError(msg)
+
+
+def _action_bounds(space: spaces.Space[Any]) -> tuple[Features, Features]:
+    """Return the bounds of an action as features."""
+    if isinstance(space, spaces.Box):
+        return space.low.ravel().astype(np.float32), space.high.ravel().astype(np.float32)
+    n = int(_sizes(space).sum())
+    return np.zeros(n, np.float32), np.ones(n, np.float32)
+
+
+def _find(wanted: str, names: Sequence[str]) -> list[int]:
+    found = [i for i, name in enumerate(names) if name == wanted]
+    found = found or [i for i, name in enumerate(names) if fnmatchcase(name, wanted)]
+    _require(bool(found), "integrals", wanted, f"one of the agent's features, {', '.join(names)}")
+    return found
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _require(ok: bool, name: str, got: object, expected: str) -> None:
+    if not ok:
+        msg = f"agent settings: memory.{name} is {got!r}, expected {expected}"
+        raise SettingsError(msg)

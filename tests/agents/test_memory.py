@@ -1,0 +1,307 @@
+"""An agent remembers its own episode, copy by copy, and nothing of another one."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecMonitor
+
+from agents import EnsemblePPO, sources
+from agents.ensemble_files import save_agent
+from agents.env import BusVecEnv
+from agents.errors import EpochChangedError, SettingsError, SetupError
+from agents.memory import CLIP, Memory, MemorySettings, Recipe, memory_of
+from agents.node import AgentNode
+from agents.saved_policy import SavedPolicy
+from agents.seat import Seat
+from agents.settings import AgentSettings
+from broker import Node
+from simulator.frame import Frame
+from simulator.link_config import LinkConfig
+from simulator.world import World
+from tests.agents.algorithms.worlds import ConstantCritic
+from tests.agents.descriptions import view
+from tests.grids import CounterGrid
+from tests.simulation import Simulation
+
+pytestmark = pytest.mark.timeout(60)
+
+NAMES = ("a", "b", "c")
+SPACES = (
+    spaces.Box(np.float32([-1.0, 0.5]), np.float32([1.0, 2.0])),
+    spaces.Discrete(3),
+    spaces.MultiDiscrete([2, 3]),
+)
+COUNTER = {"observations": 3, "actions": 2, "integrals": ["line_x.status"], "integral_time_s": 4.0}
+
+
+class OneCopy:
+    """The oracle: one copy of the world, with lists."""
+
+    def __init__(self, wanted: MemorySettings, space: spaces.Space, columns: list[int], dt_s: float) -> None:
+        self.wanted, self.space, self.columns = wanted, space, columns
+        self.gain = dt_s / (wanted.integral_time_s or 50 * dt_s)
+
+    def start(self, obs: np.ndarray) -> np.ndarray:
+        self.shown = deque([obs] * self.wanted.observations, maxlen=self.wanted.observations)
+        nothing = np.zeros(spaces.flatdim(self.space))
+        self.sent = deque([nothing] * self.wanted.actions, maxlen=self.wanted.actions)
+        self.sums = np.clip(obs[self.columns] * self.gain, -CLIP, CLIP)
+        return self.features()
+
+    def go_on(self, action: np.ndarray, obs: np.ndarray) -> np.ndarray:
+        if isinstance(self.space, spaces.Box):
+            self.sent.append(np.clip(action, self.space.low, self.space.high))
+        else:
+            self.sent.append(spaces.flatten(self.space, action))
+        self.shown.append(obs)
+        self.sums = self.sums * (1 - self.wanted.leak) + obs[self.columns] * self.gain
+        self.sums = np.clip(self.sums, -CLIP, CLIP)
+        return self.features()
+
+    def features(self) -> np.ndarray:
+        return np.concatenate([*self.shown, *self.sent, self.sums])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    space=st.sampled_from(SPACES),
+    n_envs=st.integers(1, 5),
+    observations=st.integers(1, 4),
+    actions=st.integers(0, 3),
+    integrals=st.sampled_from([[], ["b"], ["c", "a"], ["*"]]),
+    leak=st.sampled_from([0.0, 0.1, 1.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_copy_sees_the_past_of_its_own_episode(
+    seed, space, n_envs, observations, actions, integrals, leak
+) -> None:
+    rng = np.random.default_rng(seed)
+    wanted = MemorySettings(observations, actions, tuple(integrals), 3.0, leak)
+    memory = Memory(Recipe.of(wanted, NAMES, 2.0), space)
+    columns = [0, 1, 2] if integrals == ["*"] else [NAMES.index(name) for name in integrals]
+    copies = [OneCopy(wanted, space, columns, 2.0) for _ in range(n_envs)]
+
+    def draw() -> np.ndarray:
+        return rng.normal(0.0, 5.0, (n_envs, 3)).astype(np.float32)
+
+    obs = draw()
+    seen = memory.see(obs, np.ones(n_envs, bool))
+    np.testing.assert_allclose(seen, [c.start(row) for c, row in zip(copies, obs, strict=True)], rtol=1e-5)
+    for _ in range(12):
+        if isinstance(space, spaces.Box):
+            acts = rng.normal(0.0, 2.0, (n_envs, 2)).astype(np.float32)
+        else:
+            acts = np.stack([np.asarray(rng.integers(space.nvec if actions_of(space) else 3))] * n_envs)
+        memory.acted(acts)
+        obs, final, starts = draw(), draw(), rng.random(n_envs) < 0.3
+        shown = np.where(starts[:, None], final, obs)
+        expected = [c.go_on(a, row) for c, a, row in zip(copies, acts, shown, strict=True)]
+        np.testing.assert_allclose(
+            memory.last(final)[starts], np.array(expected)[starts], rtol=1e-4, atol=1e-5
+        )
+        for copy in np.flatnonzero(starts):
+            expected[copy] = copies[copy].start(obs[copy])
+        kept = obs.copy()
+        np.testing.assert_allclose(memory.see(obs, starts), expected, rtol=1e-4, atol=1e-5)
+        assert np.array_equal(obs, kept)
+
+
+def steps_until_told(env: BusVecEnv) -> None:
+    for _ in range(2):
+        env.step(np.ones(3, np.int64))
+
+
+def actions_of(space: spaces.Space) -> bool:
+    return isinstance(space, spaces.MultiDiscrete)
+
+
+def test_features_lie_in_the_space_that_is_announced() -> None:
+    shown = spaces.Box(np.float32([-1, 0, 0]), np.float32([1, 2, np.inf]))
+    for space in SPACES:
+        memory = Memory(Recipe.of(MemorySettings(2, 2, ("c",)), NAMES, 1.0), space)
+        announced = memory.space(shown)
+        assert announced.shape == (2 * 3 + 2 * spaces.flatdim(space) + 1,)
+        seen = memory.see(np.float32([[1, 2, 1e9]]), np.ones(1, bool))
+        assert announced.contains(seen[0])
+        memory.acted(np.array([space.sample()]))
+        assert announced.contains(memory.see(np.float32([[0, 0, 1e9]]), np.zeros(1, bool))[0])
+
+
+def test_nothing_is_remembered_unless_it_is_asked_for() -> None:
+    assert MemorySettings().is_empty
+    assert memory_of(view(), MemorySettings.from_mapping({})) is None
+    assert memory_of(view(), MemorySettings(observations=2)) is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"observations": 0}, "memory.observations is 0, expected at least 1"),
+        ({"observations": 2.5}, "memory.observations is 2.5, expected at least 1"),
+        ({"actions": -1}, "memory.actions is -1, expected 0 or more"),
+        ({"integrals": "rho"}, "memory.integrals is 'rho', expected a list of features"),
+        ({"integrals": ["rho", "rho"]}, "expected each feature once"),
+        ({"integral_time_s": 0.0}, "memory.integral_time_s is 0.0, expected seconds, more than 0"),
+        ({"leak": 1.5}, "memory.leak is 1.5, expected 0 to 1"),
+        ({"frames": 4}, "memory.keys is .'frames'., expected out of"),
+        (
+            {"integrals": ["omega"]},
+            "memory.integrals is 'omega', expected one of the agent's features, line_0",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named(wrong, expected) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        memory_of(view(), MemorySettings.from_mapping(wrong))
+
+
+def test_wrong_settings_are_found_before_an_agent_starts() -> None:
+    with pytest.raises(SettingsError, match=r"memory\.observations"):
+        AgentSettings(memory={"observations": -4})
+
+
+class FromZero(CounterGrid):
+    """Counts from 0 in every copy."""
+
+    def reset(self, seed: int | None = None) -> Frame:
+        return super().reset()
+
+
+class Counting:
+    """A counting world in which `left` does nothing and the test is `right`, who remembers."""
+
+    def __init__(self, **grid) -> None:
+        self.simulation = Simulation(World(FromZero(**grid), LinkConfig()))
+
+    def __enter__(self):
+        self.simulation.__enter__()
+        rule = AgentSettings(baseline="do_nothing")
+        self.simulation.start("left", lambda node: AgentNode(node, rule).run())
+        self.node = Node("right", self.simulation.address)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.simulation.__exit__(*error)
+        self.node.close()
+
+    def env(self, memory=COUNTER, **settings) -> BusVecEnv:
+        seat = Seat(self.node, "right", patience_s=20.0)
+        return BusVecEnv(seat, memory=memory_of(seat.view, MemorySettings.from_mapping(memory)), **settings)
+
+
+def test_over_the_bus_an_ended_episode_keeps_its_past_and_the_next_one_begins_without() -> None:
+    with Counting(length=4) as world:
+        env = world.env()
+        assert env.observation_space.shape == (3 * 2 + 2 * 4 + 1,)
+        first = env.reset()
+        assert first.tolist() == [[0, 0] * 3 + [0] * 8 + [0]] * 3
+        action = np.array([1, 3, 1])
+        for _ in range(3):
+            observation, *_ = env.step(action)
+        one, three = [0, 1, 0, 0], [0, 0, 0, 1]
+        assert observation[0].tolist() == [1, 1, 2, 1, 3, 1, *one, *one, 1.5]  # (1 + 1 + 1) * 2 s / 4 s
+        assert observation[1].tolist() == [1, 3, 2, 3, 3, 3, *three, *three, 4.5]
+        observation, _, done, infos = env.step(action)
+        assert done.tolist() == [True, False, False]
+        assert infos[0]["terminal_observation"].tolist() == [2, 1, 3, 1, 4, 1, *one, *one, 2.0]
+        assert observation[0].tolist() == first[0].tolist()
+        assert observation[1].tolist() == [2, 3, 3, 3, 4, 3, *three, *three, 6.0]
+
+
+def test_a_critic_of_the_agents_own_sees_what_the_agent_remembers() -> None:
+    seen = []
+    with Counting(length=4) as world:
+        env = world.env(see=seen.append)
+        shown = [env.reset()] + [env.step(np.ones(3, np.int64))[0] for _ in range(4)]
+    assert [message.tick for message in seen] == [0, 1, 2, 3, 4]
+    assert all(np.array_equal(message.obs, obs) for message, obs in zip(seen, shown, strict=True))
+    assert seen[4].final_obs.shape == (3, 15)
+    assert seen[4].final_obs[0, :6].tolist() == [2, 1, 3, 1, 4, 1]
+
+
+def test_a_new_epoch_begins_without_a_past() -> None:
+    with Counting(length=9) as world:
+        env = world.env()
+        env.reset()
+        env.step(np.ones(3, np.int64))
+        world.simulation.order("reset")
+        with pytest.raises(EpochChangedError):
+            steps_until_told(env)
+        observation = env.reset()
+        assert observation[:, 6:].tolist() == [[0.0] * 9] * 3
+        assert observation[:, :6].tolist() == [[0.0] * 6] * 3
+
+
+def test_who_joins_in_mid_rollout_remembers_what_the_stand_in_did() -> None:
+    class Ones:
+        def act(self, obs, mask, starts):
+            assert obs.shape == (3, 2)  # rules act on what is shown
+            return np.ones(len(obs), np.int64)
+
+    with Counting(length=9) as world:
+        env = world.env(rollout_length=4)
+        env.stand_in = Ones()
+        env.seat.sit_down()
+        env.seat.answer(np.full(3, 3))
+        env.seat.next()
+        observation = env.reset()[0]
+        assert env.seat.tick == 4
+        assert observation.tolist() == [
+            2,
+            1,
+            3,
+            1,
+            4,
+            1,
+            0,
+            1,
+            0,
+            0,
+            0,
+            1,
+            0,
+            0,
+            3.0,
+        ]  # of 3, 1, 1, 1 since tick 1
+
+
+def test_a_saved_policy_acts_on_the_features_it_learned_on(tmp_path: Path) -> None:
+    """The zip alone is enough; plain SB3 predicts the same from the remembering environment's features."""
+    with Counting(length=5) as world:
+        env = world.env()
+        model = EnsemblePPO("MlpPolicy", VecMonitor(env), critic=address(), n_steps=8, batch_size=24, seed=1)
+        model.learn(24)
+        entry = save_agent(tmp_path, "right", model)
+        stock = PPO.load(tmp_path / entry.file, device="cpu")
+        policy = SavedPolicy.load(tmp_path / entry.file, "right", deterministic=True)
+        starts, features = np.ones(3, bool), env.reset()
+        for _ in range(14):
+            shown = env.seat.observation
+            expected, _ = stock.predict(features, deterministic=True)
+            assert policy.act(shown.obs, None, starts).tolist() == expected.tolist()
+            features, _, starts, _ = env.step(expected)
+        assert (policy._model.memory, stock.memory) == (env.memory_recipe,) * 2
+
+
+def test_a_model_refuses_a_world_that_is_remembered_in_another_way(tmp_path: Path) -> None:
+    with Counting() as world:
+        env = world.env()
+        model = EnsemblePPO("MlpPolicy", env, critic=address(), n_steps=8, batch_size=24, seed=1)
+        env._memory = Memory(replace(env._memory.recipe, leak=0.5), env.action_space)
+        with pytest.raises(SetupError, match="use the same memory settings"):
+            model.set_env(env)
+
+
+def address() -> str:
+    if "memory-test" not in sources._sources:
+        sources.register("memory-test", ConstantCritic())
+    return "memory-test"

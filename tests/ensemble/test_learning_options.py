@@ -1,0 +1,67 @@
+"""What a launch file says of learning is what the agents of a run do, from file to saved policy."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from agents.saved_policy import SavedPolicy
+from launch.arguments import parse_overrides
+from launch.assemble import assemble
+from launch.evaluation import evaluate
+from launch.launch_file import read_launch_file
+from launch.run_folder import RunFolder
+from launch.spec import LaunchSpec
+from launch.threads import run_threads
+from launch.validate import validate
+from tests.launch.finished_run import AGENTS, write_evaluator
+
+pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(60)]
+
+_numbers = itertools.count()
+FILE = """
+name: options
+simulator:
+  grid: synthetic
+  n_envs: 2
+  options: {max_steps: 5}
+  scada: {default: {measurement: {delay: {fixed: 1}, loss: 0.1}}}
+agents:
+  n_steps: 8
+  updates: 2
+  hyperparameters: {n_epochs: 1, batch_size: 16, policy_kwargs: {net_arch: [8]}}
+critic: {hidden: [8], epochs: 1}
+"""
+
+
+def read(tmp_path: Path, *overrides: str) -> LaunchSpec:
+    (tmp_path / "options.yaml").write_text(FILE)
+    return validate(read_launch_file(tmp_path / "options.yaml", parse_overrides(list(overrides))).root)
+
+
+def learned(tmp_path: Path, *overrides: str) -> dict[str, SavedPolicy]:
+    """Train in threads, evaluate, and return the policies."""
+    spec = read(tmp_path, *overrides)
+    folder = RunFolder(tmp_path / f"run{next(_numbers)}")
+    program = assemble(spec, AGENTS, folder, f"memory://{folder.path.name}")
+    folder.create()
+    for node in program.nodes:
+        folder.write_settings(node)
+    assert run_threads(program) == 0
+    write_evaluator(folder.path, policies=["deterministic"], baselines=[], max_ticks=4, options={})
+    assert [episode.ticks for episode in evaluate(folder.path, lambda _: None)] == [4, 4, 4]
+    return {name: SavedPolicy.load(folder.models, name, deterministic=True) for name in AGENTS}
+
+
+@pytest.mark.parametrize("critic", ["centralized", "independent"])
+def test_agents_learn_and_are_evaluated_with_what_they_remember(tmp_path, critic):
+    policies = learned(
+        tmp_path,
+        f"critic.mode={critic}",
+        "agents.memory={observations: 3, actions: 2, integrals: [s*]}",
+        "agents.overrides.block_1.memory={observations: 1, integrals: [s1]}",
+    )
+    shapes = [policy._model.observation_space.shape[0] for policy in policies.values()]
+    assert shapes == [3 * 3 + 2 * 2 + 3, 2 + 2 * 1 + 1]  # 3 features and 2 quantities; 2 and 1
