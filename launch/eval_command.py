@@ -95,16 +95,14 @@ def _settings(run_dir: Path, words: list[str], out: Path | None) -> dict[str, An
 
 
 def _rules(text: str) -> list[str]:
-    from typing import get_args
-
-    from agents.settings import Baseline
     from launch.errors import LaunchError
+    from launch.references import REFERENCES
     from launch.suggest import did_you_mean
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in get_args(Baseline):
-            msg = f"--baselines: there is no {name!r}, {did_you_mean(name, get_args(Baseline))}"
+        if name not in REFERENCES:
+            msg = f"--baselines: there is no {name!r}, {did_you_mean(name, REFERENCES)}"
             raise LaunchError(msg)
     return names
 

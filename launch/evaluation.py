@@ -1,8 +1,9 @@
 """Evaluate a run's policies and the baselines on scenarios that were held out, on a grid of its own.
 
 All policies play the same scenarios behind the same SCADA link: copy i of the grid is scenario i, and
-its first episode counts. Run as a process of its own (`python -m launch.evaluation RUN_DIR`), because it
-needs torch, which the supervisor does without.
+its first episode counts. Only oracles (launch.references) play without a link. Run as a
+process of its own (`python -m launch.evaluation RUN_DIR`), because it needs torch, which the supervisor
+does without.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 import numpy as np
 
 import simulator
-from agents.baselines import Policy, make_baseline
+from agents.baselines import Policy, Starts, make_baseline
 from agents.description import GridView
 from agents.errors import AgentsError, SettingsError
 from launch.errors import LaunchError
 from launch.measures import Running, parse_measures
-from simulator.errors import SimulatorError
+from launch.references import ORACLES
+from simulator.errors import NoOracleError, SimulatorError
+from simulator.oracle import Oracle, make_with_oracle
 from simulator.world import World
 
 RESULTS = "evaluation.json"
@@ -75,9 +78,13 @@ def evaluate(
         bind_models(run_dir, settings["learners"])
     results: list[Episode] = []
     for name in _policy_names(settings):
-        world = _world(run_dir, settings)
         try:
-            policies = _policies(name, run_dir, settings, world)
+            world, oracle = _stage(name, run_dir, settings)
+        except NoOracleError as error:
+            say(f"{name}: left out, {error}")
+            continue
+        try:
+            policies = oracle or _policies(name, run_dir, settings, world)
             results += play(world, name, policies, settings["max_ticks"], say, settings.get("metrics", ()))
             if out is None:
                 _draw(world, run_dir / PICTURES / f"{name}.png")
@@ -113,7 +120,7 @@ def chosen_metrics(run_dir: Path) -> list[str]:
 def play(
     world: World,
     name: str,
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy] | Oracle,
     max_ticks: int | None,
     say: Progress,
     measures: Sequence[str] = (),
@@ -123,7 +130,7 @@ def play(
     Args:
         world: a fresh grid; its own seed decides the scenarios.
         name: of the policy.
-        policies: one per agent.
+        policies: one per agent, or an oracle for all.
         max_ticks: of an episode; None: to its end.
         say: told how far it is every few seconds.
         measures: figures beside the means of all metrics (launch.measures).
@@ -138,12 +145,7 @@ def play(
     said = time.monotonic()
     limit = max_ticks or _limit(world)
     while tally.running.any() and tally.tick < limit:
-        actions = {
-            agent: policy.act(
-                frame.observations[agent], None if frame.masks is None else frame.masks.get(agent), starts
-            )
-            for agent, policy in policies.items()
-        }
+        actions = _choose(policies, frame, starts)
         resting = {agent: world.fallback(agent) for agent in spec.agents}
         frame = world.step(actions)
         starts = frame.done
@@ -152,6 +154,18 @@ def play(
             said = time.monotonic()
             say(f"{name}: tick {tally.tick} of at most {limit}, {int(tally.running.sum())} episodes go on")
     return tally.episodes(limit)
+
+
+def _choose(
+    policies: Mapping[str, Policy] | Oracle, frame: simulator.Frame, starts: Starts
+) -> simulator.Actions:
+    if not isinstance(policies, Mapping):
+        return policies.act()
+    masks = frame.masks or {}
+    return {
+        agent: policy.act(frame.observations[agent], masks.get(agent), starts)
+        for agent, policy in policies.items()
+    }
 
 
 class _Tally:
@@ -232,17 +246,18 @@ def _policy_names(settings: Mapping[str, Any]) -> list[str]:
     return [*ensemble, *settings["baselines"]]
 
 
-def _world(run_dir: Path, settings: Mapping[str, Any]) -> World:
-    """Return the evaluator's own grid: the training grid's settings with the evaluator's laid over."""
-    training = {**_read(run_dir / "nodes" / "simulator.json"), **settings.get("simulator", {})}
-    return simulator.make(
-        training["grid"],
-        n_envs=settings["episodes"],
-        seed=settings["seed"],
-        scada=training["scada"],
-        smoothing=training["smoothing"],
-        **{**training["options"], **settings["options"]},
-    )
+def _stage(name: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[World, Oracle | None]:
+    """Return the evaluator's own grid, and the oracle where one is to play.
+
+    The grid has the training grid's settings with the evaluator's laid over.
+    """
+    training = settings.get("simulator") or _read(run_dir / "nodes" / "simulator.json")
+    options = {**training["options"], **settings["options"]}
+    n_envs, seed = settings["episodes"], settings["seed"]
+    if name in ORACLES:
+        return make_with_oracle(name, training["grid"], n_envs, seed, **options)
+    scada, smoothing = training["scada"], training["smoothing"]
+    return simulator.make(training["grid"], n_envs, seed, scada, smoothing, **options), None
 
 
 def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: World) -> dict[str, Policy]:

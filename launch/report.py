@@ -13,6 +13,7 @@ from rich.table import Table
 
 from launch import pictures
 from launch.evaluation import PICTURES, chosen_metrics, read_results
+from launch.references import NOTES
 from launch.report_data import KINDS, Score, Timing, curves, scores, timings
 
 _STYLE = """
@@ -41,6 +42,9 @@ def write_report(run_dir: Path, console: Console) -> Path:
         metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
         console.print(_table(_score_title(results), *_score_rows(results, metrics)))
         parts += [f"<h2>{_score_title(results)}</h2>", _html_table(*_score_rows(results, metrics))]
+        for note in [f"{s.policy} {NOTES[s.policy]}." for s in results if s.policy in NOTES]:
+            console.print(note)
+            parts.append(f"<p>{html.escape(note)}</p>")
         parts.append(_html_table(*_metric_rows(results)))
         parts.append(_image(pictures.survival(results), "survived share by policy"))
     for path in sorted((run_dir / PICTURES).glob("*.png")):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.settings import Baseline
+from launch.references import Reference
 from launch.restart import RestartPolicy
 from launch.scada_spec import ScadaSpec
 
@@ -148,7 +149,7 @@ class EvaluatorSpec(Section):
     episodes: Positive = 4
     max_ticks: Positive | None = None  # of an episode; None: to its end
     policies: list[Literal["deterministic", "sampled"]] = ["deterministic"]
-    baselines: list[Baseline] = ["do_nothing", "reconnect_only"]
+    baselines: list[Reference] = ["do_nothing", "reconnect_only"]
     options: dict[str, Any] = {}  # laid over simulator.options, e.g. the held-out start days
     metrics: list[str] = []  # figures for the report's table; see launch.measures
     seed: Annotated[int, Field(ge=0)] | None = None  # of the scenarios; None: they follow the run's seed

@@ -13,6 +13,10 @@ class OptionError(SimulatorError, ValueError):
     """An option that does not exist, or whose value is outside its range."""
 
 
+class NoOracleError(OptionError):
+    """An oracle that the grid does not have."""
+
+
 class ActionError(SimulatorError, ValueError):
     """An action of the wrong shape, type or range, or for an agent that does not exist."""
 

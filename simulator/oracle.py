@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from simulator.errors import OptionError
+from simulator.errors import NoOracleError
 from simulator.frame import Actions
 from simulator.link_config import LinkConfig
 from simulator.registry import family
@@ -46,12 +46,13 @@ def make_with_oracle(
 
     Raises:
         UnknownGridError: no such grid.
-        OptionError: the grid has no such oracle, or an option is wrong.
+        NoOracleError: the grid has no such oracle.
+        OptionError: an option is wrong.
     """
     kinds: Mapping[str, OracleKind] = getattr(family(name), "ORACLES", {})
     if oracle not in kinds:
         msg = f"grid '{name}': has no oracle '{oracle}', expected one of {list(kinds)}"
-        raise OptionError(msg)
+        raise NoOracleError(msg)
     kind = kinds[oracle]
     grid = family(name).make_grid(name, n_envs, seed, **{**options, **kind.options})
     return World(grid, LinkConfig(), seed=seed), kind.make(grid)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from agents.settings import Baseline
 from launch.errors import LaunchError
 from launch.evaluation import Episode, evaluate, main, play, read_results
+from launch.references import NOTES, ORACLES
+from launch.report import write_report
 from simulator.link_config import LinkConfig, fixed_delay
 from simulator.world import World
 from tests.grids import CounterGrid
@@ -121,6 +127,40 @@ def test_policies_see_the_world_through_the_link_and_are_told_of_new_episodes():
     counts = np.stack(policy.shown)[:, 1, 0] % 1000
     assert counts.tolist() == [0, 0, 0, 1, 2, 0]
     assert policy.starts == [[True] * 3, *[[False] * 3] * 3, [True, False, False], [False, True, False]]
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_an_oracle_plays_the_same_scenarios_without_the_link(name, tmp_path):
+    options = {"split": "all", "max_steps": 110, "scenarios": [[1, 0], [12, 0]], "gate": 1.0}
+    delayed = {"default": {"command": {"delay": {"fixed": 200}}}}  # nothing an agent does would arrive
+    training = {"grid": "grid2op:rte_case5_example", "options": options, "scada": delayed, "smoothing": 0.0}
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes" / "simulator.json").write_text(json.dumps(training))
+    write_evaluator(tmp_path, learners=[], baselines=["do_nothing", name], options={}, episodes=2)
+    results = evaluate(tmp_path, lambda _: None)
+    assert [(e.policy, e.scenario, e.ticks, e.terminated) for e in results] == [
+        ("do_nothing", 0, 98, True), ("do_nothing", 1, 98, True),
+        (name, 0, 110, False), (name, 1, 110, False),
+    ]  # fmt: skip
+    assert all(episode.metrics["illegal_proposals"] == 0 for episode in results)
+    console = Console(width=400, record=True)
+    page = write_report(tmp_path, console).read_text(encoding="utf-8")
+    for text in (page, console.export_text()):
+        assert f"{name} is no agent but an upper reference" in text
+
+
+def test_an_oracle_that_the_grid_does_not_have_is_left_out_and_told(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    write_evaluator(folder, learners=[], baselines=["simulate_greedy", "random"])
+    told: list[str] = []
+    assert {episode.policy for episode in evaluate(folder, told.append)} == {"random"}
+    assert any(text.startswith("simulate_greedy: left out, grid 'synthetic': has no oracle") for text in told)
+
+
+def test_an_oracle_is_a_reference_but_no_agent():
+    assert set(ORACLES) <= set(NOTES)
+    assert not set(ORACLES) & set(get_args(Baseline))
 
 
 def test_episodes_without_end_need_a_limit():
