@@ -31,6 +31,24 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """Observations by their mean and deviation, as agents.critic.normalizer computes it."""
+
+    mean: np.ndarray  # (n,) float64
+    variance: np.ndarray  # (n,) float64
+    epsilon: float
+    clip: float  # deviations
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return x (E, n) normalized."""
+        y: np.ndarray = x - self.mean.astype(np.float32)
+        y *= (1.0 / np.sqrt(self.variance + self.epsilon)).astype(np.float32)
+        np.minimum(y, np.float32(self.clip), out=y)
+        np.maximum(y, np.float32(-self.clip), out=y)
+        return y
+
+
+@dataclass(frozen=True)
 class Layer:
     """One affine layer, as torch stores it."""
 

@@ -6,7 +6,7 @@ Stable-Baselines3 turns rewards into advantages, so it is the one place that is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,6 +35,8 @@ class EnsembleRolloutBuffer(RolloutBuffer):
     """
 
     generator: np.random.Generator | None = None
+    learned_from: Callable[[np.ndarray], None] | None = None  # told of a rollout's observations by conclude()
+    concluded = False
     advantage_mean = float("nan")  # of the last rollout, before normalization
     advantage_std = float("nan")
     flattened: ClassVar[tuple[str, ...]] = (
@@ -50,6 +52,18 @@ class EnsembleRolloutBuffer(RolloutBuffer):
         super().__init__(*args, **kwargs)
         self.critic = critic
         self.normalize = normalize
+
+    def reset(self) -> None:
+        """Conclude the rollout, and begin another."""
+        self.conclude()
+        super().reset()
+        self.concluded = False
+
+    def conclude(self) -> None:
+        """Tell `learned_from` that learning from this rollout is over: once, and only if there was any."""
+        if self.learned_from is not None and self.generator_ready and not self.concluded:
+            self.learned_from(self.observations)
+        self.concluded = True
 
     def compute_returns_and_advantage(self, last_values: th.Tensor, dones: np.ndarray) -> None:
         """Fill values, advantages and returns with the critic's answer.

@@ -9,7 +9,7 @@ Huang and Ontañón 2022 (masking), arXiv:2006.14171.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch as th
 from sb3_contrib import MaskablePPO, RecurrentPPO
@@ -103,7 +103,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         with forked_torch(self.seed):
             super()._setup_model()
         self.generators = restored or self.generators
-        self._share_generators()
+        self._connect()
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Give the agent new generators; unlike SB3, the process-wide ones stay as they are."""
@@ -114,13 +114,19 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         if self.env is not None:
             self.env.seed(seed)  # an environment over the bus ignores it: the simulator owns its seed
         if "policy" in self.__dict__:
-            self._share_generators()
+            self._connect()
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """As in SB3; the critic is then the new environment's."""
         super().set_env(env, force_reset)
         self._take_memory_of_env()
         self.rollout_buffer.critic = self.rollout_buffer_kwargs["critic"] = self._find_critic()
+
+    def learn(self, *args: Any, **kwargs: Any) -> Self:
+        """As in SB3; afterwards the statistics of observations include the last rollout."""
+        super().learn(*args, **kwargs)
+        self.rollout_buffer.conclude()
+        return self
 
     def drop_rollout(self) -> None:
         """Forget the rollout in progress; the next `learn` begins with a reset of the environment."""
@@ -138,9 +144,10 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "critic"]  # the buffer's arguments keep the address
 
-    def _share_generators(self) -> None:
+    def _connect(self) -> None:
         self.policy.generator = self.generators.acting
         self.rollout_buffer.generator = self.generators.minibatches
+        self.rollout_buffer.learned_from = self.policy.learned_from
 
     def _find_critic(self) -> str | None:
         """Return the critic's address: the one given, else the environment's, else the one saved."""
@@ -207,7 +214,7 @@ class RecurrentEnsemblePPO(SharedCriticAlgorithm, RecurrentPPO):  # type: ignore
         if restored is not None and restored.pi[0].shape == self._last_lstm_states.pi[0].shape:
             self._last_lstm_states = restored
         self.rollout_buffer = self._make_buffer()  # RecurrentPPO takes no rollout_buffer_class
-        self._share_generators()
+        self._connect()
 
     def _make_buffer(self) -> RecurrentEnsembleRolloutBuffer:
         assert isinstance(self.policy, RecurrentActorPolicy)

@@ -13,6 +13,7 @@ import torch as th
 from torch import nn
 
 from agents import actor
+from agents.normalized import NormalizedFeatures
 
 ACTIVATIONS: dict[type[nn.Module], actor.Activation] = {nn.Tanh: actor.tanh, nn.ReLU: actor.relu}
 
@@ -21,8 +22,9 @@ ACTIVATIONS: dict[type[nn.Module], actor.Activation] = {nn.Tanh: actor.tanh, nn.
 class Mirror:
     """An actor's layers in numpy, and where torch kept the weights when they were viewed."""
 
-    weights: tuple[nn.Parameter, ...]
+    weights: tuple[th.Tensor, ...]  # what is viewed, statistics of observations included
     addresses: tuple[int, ...]
+    scaling: actor.Scaling | None
     mlp: actor.Mlp
     lstm: actor.Lstm | None
     head: actor.Head
@@ -31,9 +33,15 @@ class Mirror:
         """Return whether torch's weights are still where they were."""
         return self.addresses == tuple(weight.data_ptr() for weight in self.weights)
 
+    def features(self, obs: th.Tensor) -> np.ndarray:
+        """Return what the network sees of observations (E, ...): (E, n)."""
+        x = flat(obs)
+        return x if self.scaling is None else self.scaling(x)
+
 
 def view(
     weights: tuple[nn.Parameter, ...],
+    features: nn.Module,
     hidden: nn.Sequential,
     output: nn.Module,
     lstm: nn.Module | None,
@@ -43,6 +51,7 @@ def view(
 
     Args:
         weights: All weights that are viewed.
+        features: What comes first: it flattens, and may normalize.
         hidden: Linear layers, each followed by the same activation.
         output: The linear layer to the distribution's parameters.
         lstm: What comes before the hidden layers, if anything does.
@@ -60,7 +69,10 @@ def view(
             return None
     activation = ACTIVATIONS[kinds.pop()] if kinds else actor.tanh
     mlp = actor.Mlp(tuple(map(_layer, linear)), activation, _layer(output))
-    return Mirror(weights, tuple(weight.data_ptr() for weight in weights), mlp, layers, head)
+    scaling, viewed = None, (*weights, *features.buffers())
+    if isinstance(features, NormalizedFeatures):
+        scaling = features.view()
+    return Mirror(viewed, tuple(tensor.data_ptr() for tensor in viewed), scaling, mlp, layers, head)
 
 
 def as_numpy(tensor: th.Tensor) -> np.ndarray:

@@ -22,7 +22,8 @@ from torch import nn
 
 from agents import actor, mirror
 from agents.errors import SetupError
-from agents.mirror import as_numpy, flat
+from agents.mirror import as_numpy
+from agents.normalized import NormalizedFeatures
 
 NetArch = Sequence[int] | dict[str, list[int]] | None
 DEFAULT_ACTOR = (128, 128)
@@ -49,6 +50,7 @@ class ActorOnly(BasePolicy):
         net_arch: Hidden layers of the actor: a list, or SB3's dict(pi=..., vf=...), whose vf must be empty.
         first_action_bias: Added to the first action's logit at the start (Discrete only): a prior for doing
             nothing, where most actions do harm. 6 among 50 equal choices begins with 89 % of action 0.
+        normalize_observations: Whether the network sees them normalized, by agents.normalized.
         **sb3: The stock policy's other arguments, unchanged.
     """
 
@@ -67,6 +69,7 @@ class ActorOnly(BasePolicy):
         lr_schedule: Schedule,
         net_arch: NetArch = None,
         first_action_bias: float = 0.0,
+        normalize_observations: bool = False,
         **sb3: Any,
     ) -> None:
         if first_action_bias and not isinstance(action_space, spaces.Discrete):
@@ -82,6 +85,8 @@ class ActorOnly(BasePolicy):
                 "share_features_extractor=False would keep features for a value network that is not here"
             )
             raise SetupError(message)
+        if normalize_observations:
+            sb3["features_extractor_class"] = _normalized_features(observation_space, sb3)
         super().__init__(observation_space, action_space, lr_schedule, net_arch=actor_layers(net_arch), **sb3)
         self._drop_value_network()
         if first_action_bias:
@@ -94,6 +99,11 @@ class ActorOnly(BasePolicy):
         """Switch between training and evaluation; the numpy view is taken anew at the next action."""
         super().set_training_mode(mode)
         self._mirror = None
+
+    def learned_from(self, observations: np.ndarray) -> None:
+        """Take note of the observations (..., n) of a rollout when learning from it is over."""
+        if isinstance(self.pi_features_extractor, NormalizedFeatures):
+            self.pi_features_extractor.update(observations)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the numpy view behind: a copy's weights live elsewhere."""
@@ -127,7 +137,7 @@ class ActorOnly(BasePolicy):
         """Return what the actor network computes, (E, n)."""
         view = self._mirrored()
         if view is not None:
-            return view.mlp(flat(obs))
+            return view.mlp(view.features(obs))
         with th.no_grad():
             features = BasePolicy.extract_features(self, obs, self.pi_features_extractor)
             return as_numpy(self.action_net(self.mlp_extractor.forward_actor(features)))
@@ -151,13 +161,13 @@ class ActorOnly(BasePolicy):
 
     def _view(self) -> mirror.Mirror | None:
         weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
-        return mirror.view(weights, hidden, self.action_net, None, self._head())
+        return mirror.view(weights, self.pi_features_extractor, hidden, self.action_net, None, self._head())
 
     def _sees_plain_numbers(self) -> bool:
         space = self.observation_space
         image = self.normalize_images and is_image_space(space)
         plain = isinstance(space, spaces.Box) and not image
-        return plain and type(self.pi_features_extractor) is FlattenExtractor
+        return plain and type(self.pi_features_extractor) in (FlattenExtractor, NormalizedFeatures)
 
 
 class ActorPolicy(ActorOnly, ActorCriticPolicy):
@@ -198,6 +208,16 @@ class MaskableActorPolicy(ActorOnly, MaskableActorCriticPolicy):  # type: ignore
             actions: th.Tensor = self.get_distribution(observation, action_masks).sample()
             return actions
         return self._forward(observation, deterministic, action_masks)[0]
+
+
+def _normalized_features(space: spaces.Space[Any], sb3: dict[str, Any]) -> type[NormalizedFeatures]:
+    if "features_extractor_class" in sb3 or not isinstance(space, spaces.Box) or is_image_space(space):
+        message = (
+            f"normalize_observations=True is for plain numbers, got observations in {space} and "
+            f"features_extractor_class={sb3.get('features_extractor_class')}: leave one of the two out"
+        )
+        raise SetupError(message)
+    return NormalizedFeatures
 
 
 def actor_layers(net_arch: NetArch) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ from torch import nn
 
 from agents import mirror
 from agents.errors import SetupError
-from agents.mirror import as_numpy, flat
+from agents.mirror import as_numpy
 from agents.policies import ActorOnly, NetArch
 
 
@@ -78,10 +78,11 @@ class RecurrentActorPolicy(ActorOnly, RecurrentActorCriticPolicy):  # type: igno
                 parameters = as_numpy(self.action_net(self.mlp_extractor.forward_actor(latent)))
         else:
             keep = np.float32(1.0) - as_numpy(starts).reshape(1, -1, 1)
-            output, hidden, cell = view.lstm(flat(obs), *(as_numpy(part) * keep for part in state))
+            output, hidden, cell = view.lstm(view.features(obs), *(as_numpy(part) * keep for part in state))
             parameters, state = view.mlp(output), (th.from_numpy(hidden), th.from_numpy(cell))
         return *self._decide(parameters, deterministic), state
 
     def _view(self) -> mirror.Mirror | None:
         weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
-        return mirror.view(weights, hidden, self.action_net, self.lstm_actor, self._head())
+        features = self.pi_features_extractor
+        return mirror.view(weights, features, hidden, self.action_net, self.lstm_actor, self._head())

@@ -65,3 +65,13 @@ def test_agents_learn_and_are_evaluated_with_what_they_remember(tmp_path, critic
     )
     shapes = [policy._model.observation_space.shape[0] for policy in policies.values()]
     assert shapes == [3 * 3 + 2 * 2 + 3, 2 + 2 * 1 + 1]  # 3 features and 2 quantities; 2 and 1
+
+
+def test_policies_of_a_run_carry_the_statistics_of_what_they_remember(tmp_path):
+    policies = learned(
+        tmp_path,
+        "agents.memory.observations=2",
+        "agents.hyperparameters.policy_kwargs.normalize_observations=true",
+    )
+    normalizer = policies["block_0"]._model.policy.features_extractor.normalizer
+    assert (normalizer.mean.shape, float(normalizer.count)) == ((6,), 2 * 8 * 2)
