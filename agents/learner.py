@@ -25,6 +25,7 @@ from agents.errors import EpochChangedError, SettingsError, SimulatorGoneError
 from agents.memory import MemorySettings, memory_of
 from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy, load_saved
+from agents.schedules import with_schedules
 from agents.seat import Seat
 from agents.settings import AgentSettings
 
@@ -160,7 +161,7 @@ class Learner:
             VecMonitor(self._env),
             n_steps=self._settings.n_steps,
             seed=self._settings.seed,
-            **self._settings.hyperparameters,
+            **with_schedules(self._settings.hyperparameters),
         )
         if self._settings.load is not None:
             self._start_from(model, Path(self._settings.load))

@@ -28,7 +28,7 @@ class AgentSettings:
     mode: Literal["train", "act"] = "train"
     algorithm: Algorithm = "ppo"
     policy: str = ""  # SB3's name or a class; empty: the algorithm's MLP policy
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # of the SB3 algorithm
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # of the SB3 algorithm; agents.schedules
     n_steps: int = 128  # ticks of a rollout, the same for all agents of an ensemble
     updates: int = 50  # rollouts until the agent leaves
     seed: int = 0

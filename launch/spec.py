@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from agents.settings import Baseline
 from launch.references import Reference
@@ -68,15 +68,29 @@ class SimulatorSpec(Section):
     restart: RestartSpec = RestartSpec()
 
 
+class Linear(Section):
+    """A value that changes linearly over the run."""
+
+    start: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    end: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # at the last update
+
+
+# The tags are in brackets because pydantic puts them into the path of a fault, where they are no keys.
+Scheduled = Annotated[
+    Annotated[float, Field(gt=0), Tag("[number]")] | Annotated[Linear, Tag("[linear]")],
+    Discriminator(lambda value: "[linear]" if isinstance(value, dict | Linear) else "[number]"),
+]
+
+
 class Hyperparameters(Section):
     """Stable-Baselines3's own names; what is not written keeps the algorithm's default."""
 
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Scheduled | None = None
     batch_size: Positive | None = None
     n_epochs: Positive | None = None
     gamma: Share | None = None
     gae_lambda: Share | None = None
-    clip_range: Annotated[float, Field(gt=0)] | None = None
+    clip_range: Scheduled | None = None
     ent_coef: Annotated[float, Field(ge=0)] | None = None
     max_grad_norm: Annotated[float, Field(gt=0)] | None = None
     target_kl: Annotated[float, Field(gt=0)] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -55,7 +56,7 @@ def _line(fault: Fault) -> tuple[str, int]:
 
 
 def _fault(root: Entry, detail: ErrorDetails) -> Fault:
-    path = tuple(key for key in detail["loc"] if key != "[key]")
+    path = tuple(key for key in detail["loc"] if not str(key).startswith("["))  # "[key]", tags of unions
     if detail["type"] == "extra_forbidden":
         known = _known_keys(LaunchSpec, path[:-1])
         return fault_at(root, path, f"unknown key, {did_you_mean(str(path[-1]), known)}")
@@ -84,9 +85,18 @@ def _known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str
 def _step_into(current: Any, key: str | int) -> Any:
     """Return the type at `key` of a model, or of the values of a dict or list of models."""
     inner = current.model_fields[str(key)].annotation if _is_model(current) else get_args(current)[-1]
-    options = [option for option in get_args(inner) if _is_model(option)]
+    options = [option for option in _options(inner) if _is_model(option)]
     is_union = type(None) in get_args(inner)
     return options[0] if is_union and options else inner
+
+
+def _options(kind: Any) -> list[Any]:
+    """Return the members of a union, at any depth of unions and annotations."""
+    if get_origin(kind) is Annotated:
+        return _options(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return [option for member in get_args(kind) for option in _options(member)]
+    return [kind]
 
 
 def _is_model(kind: Any) -> bool:
