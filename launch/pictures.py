@@ -22,19 +22,19 @@ _COLOURS = {
 
 def learning_curves(curves: Sequence[Curve], label: str) -> bytes:
     """Return a line per agent over its environment steps."""
-    figure, axes = _figure(7.0, 3.2)
+    figure, axes = figure_of(7.0, 3.2)
     for curve in curves:
         axes.plot(curve.ticks, curve.values, label=curve.node, linewidth=1.4)
     axes.set_xlabel("environment steps")
     axes.set_ylabel(label)
     if len(curves) <= 10:
         axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return png_of(figure)
 
 
 def survival(scores: Sequence[Score]) -> bytes:
     """Return a bar per policy: survived share with its 95 % interval."""
-    figure, axes = _figure(7.0, 0.6 + 0.45 * len(scores))
+    figure, axes = figure_of(7.0, 0.6 + 0.45 * len(scores))
     names = [score.policy for score in scores]
     middle = [score.survived.value for score in scores]
     spread = [
@@ -46,12 +46,12 @@ def survival(scores: Sequence[Score]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlim(0, 1.05)
     axes.set_xlabel("survived share of held-out episodes")
-    return _png(figure)
+    return png_of(figure)
 
 
 def time_by_kind(timings: Sequence[Timing]) -> bytes:
     """Return a stacked bar per node: milliseconds per tick by kind of work."""
-    figure, axes = _figure(7.0, 0.8 + 0.35 * len(timings))
+    figure, axes = figure_of(7.0, 0.8 + 0.35 * len(timings))
     names = [timing.node for timing in timings]
     left = [0.0] * len(timings)
     for kind in KINDS:
@@ -61,17 +61,19 @@ def time_by_kind(timings: Sequence[Timing]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds per tick")
     axes.legend(frameon=False, fontsize=8, ncols=len(KINDS), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return _png(figure)
+    return png_of(figure)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of so many inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()

@@ -1,0 +1,176 @@
+"""Learn a grid from several seeds in several variants, and compare all on held-out scenarios.
+
+    python benchmarks/learning.py frequency68                       benchmarks/studies/frequency68.yaml
+    python benchmarks/learning.py frequency68 --seeds 2 --variants centralized --updates 20    a quick look
+    python benchmarks/learning.py frequency68 --write docs/results.md
+    python benchmarks/learning.py frequency68 --check-reproducible centralized 0
+
+Every run is an ordinary `chorus launch` in a folder of its own. What is finished is kept: after Ctrl-C the
+same command goes on with the runs that are missing, and an interrupted one begins anew. The study's folder
+gets results.csv (a row per policy, seed and scenario), table.md, and pictures.
+
+name=value changes an argument of the launch file, and section.key=value any key of it, in all variants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from agents.errors import AgentsError
+from launch.arguments import parse_overrides
+from launch.errors import LaunchError
+from launch.imports import ROOT
+from launch.study.page import replace_part
+from launch.study.playing import due, play, refresh
+from launch.study.report import make_report
+from launch.study.reproduce import train_again
+from launch.study.rows import Plan, State
+from launch.study.study import Overrides, Study, find_study, read_study, slug
+from launch.study.training import train
+from simulator.errors import SimulatorError
+
+STUDIES = ROOT / "benchmarks" / "studies"
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return run(arguments)
+    except (LaunchError, AgentsError, SimulatorError) as error:
+        print(f"learning: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("learning: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def run(arguments: argparse.Namespace) -> int:
+    plan = planned(arguments)
+    if arguments.check_reproducible:
+        variant, seed = arguments.check_reproducible
+        comparison = train_again(plan, variant, int(seed), say)
+        say(f"{variant}, seed {seed}, trained again: {comparison}")
+        return 0 if comparison.same else 1
+    failed = 0 if arguments.table_only else complete(plan, arguments.jobs)
+    report = make_report(plan, command(arguments))
+    say(f"\n{report.text}")
+    if report.pictures:
+        say(f"results.csv, table.md and pictures: {plan.folder}")
+    if arguments.write:
+        page = arguments.write.absolute()
+        replace_part(page, plan.study.name, report.text, report.pictures, page.parent / "pictures")
+        say(f"written: {arguments.write}")
+    return 1 if failed else 0
+
+
+def complete(plan: Plan, jobs: int) -> int:
+    """Train and evaluate what is missing; return how many runs failed."""
+    rows = list(plan.rows())
+    for row in rows:
+        plan.spec(row)  # what is wrong with any of them is said before the first one trains
+    states = {row: plan.state(row) for row in rows}
+    missing = [row for row, state in states.items() if state is State.MISSING]
+    say(f"{plan.study.name}: {len(rows)} runs, {len(rows) - len(missing)} trained, folder {plan.folder}")
+    play([refresh(plan, row) for row, state in states.items() if state is State.TRAINED], jobs, say)
+    failed = train(missing, plan.launch_file, jobs, say)
+    play(list(due(plan, [row for row in rows if row not in failed])), jobs, say)
+    return len(failed)
+
+
+def planned(arguments: argparse.Namespace) -> Plan:
+    """Return the study with the command line laid over it."""
+    study = read_study(find_study(arguments.grid, STUDIES))
+    on_top = overrides(arguments)
+    changes: dict[str, object] = {}
+    if arguments.seeds:
+        changes["seeds"] = seeds(study, arguments.seeds)
+    if arguments.variants:
+        changes["variants"] = variants(study, arguments.variants)
+    out = arguments.out or Path("runs") / "studies" / "-".join([study.name, *map(slug, words(on_top))])
+    file = ROOT / study.launch
+    out = out.absolute()
+    os.chdir(ROOT)  # paths in launch files are seen from there
+    return Plan(study.model_copy(update=changes), out, file, on_top)
+
+
+def overrides(arguments: argparse.Namespace) -> Overrides:
+    found = parse_overrides(arguments.overrides)
+    given = {name: entry.plain() for name, entry in found.arguments.items()}
+    given |= {".".join(path): entry.plain() for path, entry in found.keys.items()}
+    return given | ({"agents.updates": arguments.updates} if arguments.updates else {})
+
+
+def seeds(study: Study, text: str) -> list[int]:
+    """Return the seeds of `--seeds`: a list, or how many of the study's (then from there on)."""
+    try:
+        if "," in text:
+            return [int(part) for part in text.split(",") if part.strip()]
+        number = int(text)
+    except ValueError as error:
+        msg = f"--seeds: got {text!r}, expected a number of seeds such as 3, or a list such as 0,3"
+        raise LaunchError(msg) from error
+    more = range(max(study.seeds) + 1, max(study.seeds) + 1 + number)
+    return [*study.seeds, *more][:number]
+
+
+def variants(study: Study, text: str) -> dict[str, Overrides]:
+    chosen = [name.strip() for name in text.split(",")]
+    for name in chosen:
+        if name not in study.variants:
+            msg = f"--variants: there is no {name!r}; the study has: {', '.join(study.variants)}"
+            raise LaunchError(msg)
+    return {name: study.variants[name] for name in chosen}
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """Return the command that makes the table anew, without where it goes."""
+    chosen = [("--seeds", arguments.seeds), ("--variants", arguments.variants), ("--jobs", arguments.jobs)]
+    options = [f"{name} {value}" for name, value in chosen if value not in (None, 1)]
+    return " ".join(["python benchmarks/learning.py", arguments.grid, *options, *words(overrides(arguments))])
+
+
+def words(given: Overrides) -> list[str]:
+    return [f"{key}={value}" for key, value in given.items()]
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("grid", metavar="GRID", help="name in benchmarks/studies, or the path of a study file")
+    found.add_argument("overrides", nargs="*", metavar="name=value", help="laid over all variants")
+    found.add_argument("--seeds", metavar="N", help="how many, or which: 3, or 0,3")
+    found.add_argument("--variants", metavar="A,B", help="only these")
+    found.add_argument("--updates", type=int, metavar="N", help="rollouts per run, for a quick look")
+    found.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/studies/NAME)")
+    found.add_argument("--jobs", type=int, default=1, metavar="J", help="runs side by side (1)")
+    found.add_argument("--table-only", action="store_true", help="train nothing, show what is there")
+    found.add_argument(
+        "--write", type=Path, metavar="PAGE", help="put the table into a page, docs/results.md"
+    )
+    found.add_argument(
+        "--check-reproducible",
+        nargs=2,
+        metavar=("VARIANT", "SEED"),
+        help="train this run again, and compare policies and returns bit for bit",
+    )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

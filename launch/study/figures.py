@@ -1,0 +1,83 @@
+"""Pictures of a study: learning curves with intervals over seeds, and the performance profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.statistics import bootstrap, performance_profile
+from launch.pictures import figure_of, png_of
+from launch.report_data import curves
+from launch.study.scores import Score
+
+# Paul Tol's "bright" scheme, distinguishable for colour-blind readers; baselines are grey.
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+_GREYS = ("#222222", "#666666", "#999999", "#bbbbbb", "#dddddd")
+
+Float64 = NDArray[np.float64]
+
+
+def training_curve(run_dir: Path) -> tuple[Float64, Float64] | None:
+    """Return environment steps and the mean over agents of their episodes' mean return in training."""
+    found = curves(run_dir, "rollout/ep_rew_mean")
+    if not found:
+        return None
+    steps = np.array(sorted(set.intersection(*(set(curve.ticks) for curve in found))))
+    values = [np.interp(steps, curve.ticks, curve.values) for curve in found]
+    return steps, np.mean(values, axis=0)
+
+
+def learning_curves(runs: Mapping[str, Sequence[Path]]) -> bytes | None:
+    """Return a line per variant with its 95 % interval over seeds, or None if nothing was logged."""
+    figure, axes = figure_of(7.0, 3.6)
+    for index, (variant, folders) in enumerate(runs.items()):
+        found = [
+            curve for folder in folders if (curve := training_curve(folder)) is not None and len(curve[0])
+        ]
+        if not found:
+            continue
+        end = min(steps[-1] for steps, _ in found)
+        steps = found[0][0][found[0][0] <= end]
+        table = np.array([np.interp(steps, *curve) for curve in found])  # (seeds, points)
+        colour = _COLOURS[index % len(_COLOURS)]
+        axes.plot(steps, table.mean(axis=0), color=colour, linewidth=1.4, label=variant)
+        if len(found) > 1:
+            bands = [bootstrap(column[:, None], _mean, draws=500) for column in table.T]
+            axes.fill_between(
+                steps, [b.low for b in bands], [b.high for b in bands], color=colour, alpha=0.2, linewidth=0
+            )
+    if not axes.lines:
+        return None
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("return in training")
+    axes.legend(frameon=False, fontsize=8)
+    return png_of(figure)
+
+
+def profile(scores: Sequence[Score]) -> bytes:
+    """Return the share of runs and scenarios with a return above τ, over τ, a line per policy."""
+    figure, axes = figure_of(7.0, 3.6)
+    everything = np.concatenate([score.returns.ravel() for score in scores])
+    # What is far below everything else, such as random control of a grid that it breaks, is cut off.
+    middle, far = np.quantile(everything, [0.5, 0.25])
+    low = max(everything.min(), middle - 8 * max(middle - far, 1e-12))
+    levels = np.linspace(low, everything.max(), 200)
+    learned = greys = 0
+    for score in scores:
+        colour = _COLOURS[learned % len(_COLOURS)] if score.variant else _GREYS[greys % len(_GREYS)]
+        learned, greys = learned + bool(score.variant), greys + (not score.variant)
+        share, below, above = performance_profile(score.returns, levels)
+        axes.plot(levels, share, color=colour, linewidth=1.4, label=score.policy)
+        axes.fill_between(levels, below, above, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlabel("return τ")
+    axes.set_ylabel("share with a return above τ")
+    axes.set_ylim(0, 1.02)
+    axes.legend(frameon=False, fontsize=8)
+    return png_of(figure)
+
+
+def _mean(values: Float64) -> float:
+    return float(np.mean(values))

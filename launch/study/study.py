@@ -1,0 +1,108 @@
+"""What a study file says: the launch file, its variants, the seeds, and what all are compared on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from launch.errors import Fault, LaunchFileError
+from launch.references import Reference
+from launch.spec import Name, Positive, Section
+from launch.suggest import did_you_mean
+from launch.yaml_tree import Entry, read_yaml
+
+Overrides = dict[str, Any]  # argument or dotted key of a launch file -> value
+
+# Figures of an episode that every grid has; all others are measures of the grid's metrics.
+COMMON = ("survived", "terminated", "interventions", "ticks")
+
+
+class Scenarios(Section):
+    """The held-out scenarios that everybody plays."""
+
+    seed: Annotated[int, Field(ge=0)] = 1000  # evaluator.seed
+    episodes: Positive = 100
+
+
+class Study(Section):
+    """A study file."""
+
+    name: Name
+    launch: str  # a launch file, from the project's folder
+    overrides: Overrides = Field(default_factory=dict)  # of all variants
+    variants: Annotated[dict[str, Overrides], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    scenarios: Scenarios = Scenarios()
+    policies: Annotated[list[Literal["deterministic", "sampled"]], Field(min_length=1)]
+    baselines: list[Reference] = Field(default_factory=list)
+    metrics: list[str] = Field(default_factory=list)  # columns: COMMON, or a measure (launch.measures)
+    loss_against: Reference | None = None  # a column: loss (minus the return) over that of this baseline
+    conditions: dict[str, Overrides] = Field(default_factory=dict)  # each policy plays under each of these
+    notes: str = ""  # below the table
+
+    @property
+    def measures(self) -> list[str]:
+        """Return what the evaluator has to measure."""
+        return [metric for metric in self.metrics if metric not in COMMON]
+
+    @property
+    def cells(self) -> dict[str, Overrides]:
+        """Return the conditions, or the one nameless condition of a study that has none."""
+        return self.conditions or {"": {}}
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        LaunchFileError: the file cannot be read, or holds something that a study does not have.
+    """
+    root = read_yaml(path)
+    try:
+        study = Study.model_validate(root.plain())
+    except ValidationError as error:
+        raise LaunchFileError([_fault(root, detail["loc"], detail) for detail in error.errors()]) from error
+    faults = [
+        Fault(root.place((section,)), section, f"{one!r} and {other!r} would share a folder; rename one")
+        for section, names in (("variants", study.variants), ("conditions", study.conditions))
+        for index, one in enumerate(names)
+        for other in list(names)[index + 1 :]
+        if slug(one) == slug(other)
+    ]
+    if study.loss_against is not None and study.loss_against not in study.baselines:
+        text = f"{study.loss_against!r} is not among the baselines"
+        faults.append(Fault(root.place(("loss_against",)), "loss_against", text))
+    if faults:
+        raise LaunchFileError(faults)
+    return study
+
+
+def find_study(name: str, folder: Path) -> Path:
+    """Return the study file of a name, or of a path.
+
+    Raises:
+        LaunchFileError: there is none.
+    """
+    if name.endswith(".yaml"):
+        return Path(name)
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        text = f"there is no study {name!r}, {did_you_mean(name, known)}"
+        raise LaunchFileError([Fault("command line", "", text)])
+    return path
+
+
+def slug(name: str) -> str:
+    """Return a name as a file's: letters, digits, dots, and underscores for the rest."""
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_") or "_"
+
+
+def _fault(root: Entry, place: tuple[int | str, ...], detail: Any) -> Fault:
+    text = str(detail["msg"])
+    if detail["type"] == "extra_forbidden":
+        text = f"unknown key, {did_you_mean(str(place[-1]), list(Study.model_fields))}"
+    return Fault(root.place(place), ".".join(str(key) for key in place), text)
