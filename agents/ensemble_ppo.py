@@ -46,6 +46,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         env: The environment. One over the bus knows its critic (`get_attr("advantage_address")`).
         learning_rate: As in SB3.
         critic: Address in `agents.sources`; needed where the environment does not know it.
+        weights_seed: Draws the initial weights in place of `seed`, so that several agents can begin alike.
         normalize_advantage: Whether advantages get mean 0 and deviation 1 over the whole rollout.
         device: "cpu" unless asked otherwise: "auto" is the CPU here, where these small actors are fastest
             (https://github.com/DLR-RM/stable-baselines3/issues/1245).
@@ -55,6 +56,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     policy: ActorOnly  # type: ignore[assignment]
     rollout_buffer: EnsembleRolloutBuffer
     critic: str | None
+    weights_seed: int | None = None
     memory: dict[str, Any] | None = None  # agents.memory.Recipe as saved: how its observations are made
     generators: AgentGenerators
     buffer_type: ClassVar[type[EnsembleRolloutBuffer]]
@@ -66,6 +68,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         learning_rate: float | Schedule = 3e-4,
         *,
         critic: str | None = None,
+        weights_seed: int | None = None,
         normalize_advantage: bool = True,
         device: th.device | str = "auto",
         **sb3: Any,
@@ -80,6 +83,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
             )
             raise SetupError(message)
         self.critic = critic
+        self.weights_seed = weights_seed
         self.normalize_whole_rollout = normalize_advantage
         super().__init__(  # type: ignore[call-arg]
             policy,  # type: ignore[arg-type]
@@ -100,7 +104,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         }
         self._take_memory_of_env()
         self.generators = AgentGenerators.from_seed(self.seed)
-        with forked_torch(self.seed):
+        with forked_torch(self.seed if self.weights_seed is None else self.weights_seed):
             super()._setup_model()
         self.generators = restored or self.generators
         self._connect()

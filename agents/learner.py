@@ -161,6 +161,7 @@ class Learner:
             VecMonitor(self._env),
             n_steps=self._settings.n_steps,
             seed=self._settings.seed,
+            weights_seed=self._settings.weights_seed,
             **with_schedules(self._settings.hyperparameters),
         )
         if self._settings.load is not None:

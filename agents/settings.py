@@ -32,6 +32,7 @@ class AgentSettings:
     n_steps: int = 128  # ticks of a rollout, the same for all agents of an ensemble
     updates: int = 50  # rollouts until the agent leaves
     seed: int = 0
+    weights_seed: int | None = None  # of the policy's initial weights, where several begin alike
     baseline: Baseline | None = None  # a rule in place of a policy
     load: str | None = None  # models/ folder or SB3 zip: to act by, or to start from
     deterministic: bool = False  # mode act: take the most likely action

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from launch import bags, nodes
@@ -9,6 +10,8 @@ from launch.program import Kind, Node, Program
 from launch.run_folder import RunFolder
 from launch.seeds import Role, seed_of
 from launch.spec import AgentSpec, LaunchSpec, Section
+
+_TRAILING_NUMBER = re.compile(r"[_-]?\d+$")
 
 
 def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> Program:
@@ -19,7 +22,7 @@ def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, addre
     parts += [_extra(spec, name) for name in spec.nodes]
     parts.append(_simulator(spec, folder, address))
     parts += _critic(spec, agents, folder, address)
-    parts += [_agent(spec, name, index, folder, address) for index, name in enumerate(agents)]
+    parts += [_agent(spec, agents, index, folder, address) for index in range(len(agents))]
     if spec.player is not None:
         parts = bags.with_player(parts, spec, spec.player, folder, address)
     return Program(
@@ -121,7 +124,8 @@ def _learns(spec: LaunchSpec, name: str) -> bool:
     return spec.agents.mode == "train" and (own.baseline or spec.agents.baseline) is None
 
 
-def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: str) -> Node:
+def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFolder, address: str) -> Node:
+    name = agents[index]
     every, own = spec.agents, spec.agents.overrides.get(name, AgentSpec())
     config = {
         "mode": every.mode,
@@ -133,6 +137,7 @@ def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: 
         "updates": every.updates,
         "seed": seed_of(spec.seed, Role.AGENT, index),
         "baseline": own.baseline or every.baseline,
+        "weights_seed": _weights_seed(spec, agents, index),
         "load": own.load or every.load,
         "deterministic": every.deterministic,
         "max_ticks": every.n_steps * every.updates,
@@ -154,5 +159,13 @@ def _agent(spec: LaunchSpec, name: str, index: int, folder: RunFolder, address: 
 
 
 def _laid_over(every: Section, own: Section) -> dict[str, Any]:
+def _weights_seed(spec: LaunchSpec, agents: tuple[str, ...], index: int) -> int | None:
+    """Return the seed of the first agent of this one's kind: those whose names differ in a number alone."""
+    if spec.agents.initial_weights == "own":
+        return None
+    kinds = [_TRAILING_NUMBER.sub("", name) for name in agents]
+    return seed_of(spec.seed, Role.AGENT, kinds.index(kinds[index]))
+
+
     """Return what is said of all agents, with what is said of one laid over it."""
     return {**every.model_dump(exclude_none=True), **own.model_dump(exclude_none=True)}

@@ -132,6 +132,7 @@ class AgentsSpec(Section):
     memory: MemorySpec = MemorySpec()
     baseline: Baseline | None = None
     load: str | None = None  # a models/ folder of an earlier run to start from
+    initial_weights: Literal["own", "kind"] = "own"  # kind: agents named alike begin alike
     deterministic: bool = False  # mode act: take the most likely action
     checkpoint_every: Positive = 5  # updates between checkpoints
     restart: RestartSpec = RestartSpec()

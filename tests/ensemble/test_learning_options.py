@@ -75,3 +75,29 @@ def test_policies_of_a_run_carry_the_statistics_of_what_they_remember(tmp_path):
     )
     normalizer = policies["block_0"]._model.policy.features_extractor.normalizer
     assert (normalizer.mean.shape, float(normalizer.count)) == ((6,), 2 * 8 * 2)
+
+
+def test_agents_of_one_kind_begin_alike_and_draw_on_their_own(tmp_path):
+    spec = read(tmp_path, "agents.initial_weights=kind")
+    names = ("battery_33", "relay", "battery_40", "battery", "load_7", "relay2")
+    program = assemble(spec, names, RunFolder(tmp_path / "run"), "memory://x")
+    settings = {node.name: node.config for node in program.nodes if node.finite}
+    weights = [settings[name]["weights_seed"] for name in names]
+    assert [weights.index(seed) for seed in weights] == [0, 1, 0, 0, 4, 1]
+    assert len({settings[name]["seed"] for name in names}) == len(names)
+    assert weights[0] == settings["battery_33"]["seed"]
+
+
+def test_agents_have_weights_of_their_own_unless_it_is_said(tmp_path):
+    program = assemble(read(tmp_path), AGENTS, RunFolder(tmp_path / "run"), "memory://x")
+    assert {node.config["weights_seed"] for node in program.nodes if node.finite} == {None}
+
+
+def test_a_whole_run_of_agents_that_begin_alike(tmp_path):
+    """Nothing moves the weights where the learning rate is next to 0."""
+    still = "agents.hyperparameters.learning_rate=1e-30"
+    equal = ("simulator.options.case=random", "simulator.options.blocks=[[2, 1], [2, 1]]")
+    for wanted, alike in (("kind", True), ("own", False)):
+        policies = learned(tmp_path, still, *equal, f"agents.initial_weights={wanted}")
+        first, second = (policy._model.policy.action_net.weight for policy in policies.values())
+        assert first.equal(second) == alike

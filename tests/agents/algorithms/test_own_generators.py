@@ -24,7 +24,9 @@ KINDS = {
 }
 
 
-def build(kind: str, address: str, seed: int | None = 3, world_seed: int = 0) -> OnPolicyAlgorithm:
+def build(
+    kind: str, address: str, seed: int | None = 3, world_seed: int = 0, **changes: int
+) -> OnPolicyAlgorithm:
     algorithm, policy, space = KINDS[kind]
     layers = {"lstm_hidden_size": 16} if kind == "recurrent" else {}
     return algorithm(
@@ -36,6 +38,7 @@ def build(kind: str, address: str, seed: int | None = 3, world_seed: int = 0) ->
         n_epochs=2,
         seed=seed,
         policy_kwargs={"net_arch": [16], **layers},
+        **changes,
     )
 
 
@@ -110,3 +113,15 @@ def test_set_random_seed_repeats_sampled_predictions(critic: Callable[..., str])
     model.set_random_seed(5)
     assert np.array_equal(first, [model.predict(obs)[0] for _ in range(3)])
     assert not np.array_equal(first[0], first[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_agents_that_begin_alike_draw_and_learn_on_their_own(kind: str, critic: Callable[..., str]) -> None:
+    address = critic()
+    models = [build(kind, address, seed=seed, weights_seed=9) for seed in (3, 4)]
+    other = build(kind, address, seed=3)
+    first, second = (policy_sha256(model.policy) for model in models)
+    assert first == second != policy_sha256(other.policy)
+    draws = [model.generators.acting.random() for model in models]
+    assert draws[0] == other.generators.acting.random() != draws[1]
+    assert policy_sha256(models[0].learn(64).policy) != policy_sha256(models[1].learn(64).policy)
