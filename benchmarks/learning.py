@@ -23,7 +23,9 @@ from types import FrameType
 
 from agents.errors import AgentsError
 from launch.arguments import parse_overrides
+from launch.card import write_card
 from launch.errors import LaunchError
+from launch.evaluation import read_results
 from launch.imports import ROOT
 from launch.study.page import replace_part
 from launch.study.playing import due, play, refresh
@@ -85,7 +87,11 @@ def complete(plan: Plan, jobs: int) -> int:
     say(f"{plan.study.name}: {len(rows)} runs, {len(rows) - len(missing)} trained, folder {plan.folder}")
     play([refresh(plan, row) for row, state in states.items() if state is State.TRAINED], jobs, say)
     failed = train(missing, plan.launch_file, jobs, say)
-    play(list(due(plan, [row for row in rows if row not in failed])), jobs, say)
+    trained = [row for row in rows if row not in failed]
+    play(list(due(plan, trained)), jobs, say)
+    if not plan.study.conditions:  # the baselines met the scenarios of the runs' own evaluation
+        for row in trained:
+            write_card(row.folder, read_results(plan.baseline_folder))
     return len(failed)
 
 

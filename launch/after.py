@@ -1,4 +1,4 @@
-"""After training: bind the saved policies, evaluate them, write the report."""
+"""After training: bind the saved policies, evaluate them, write report and model card."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 from rich.console import Console
 
+from launch.card import write_card
 from launch.display import Display
 from launch.held_out import evaluator_settings
 from launch.program import Kind, Node
@@ -34,6 +35,7 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
         code = run_step(node, folder, display)
         if code == INTERRUPTED:
             return code
+    write_card(folder.path)
     console = Console()
     path = write_report(folder.path, console)
     display.say(f"report: {path}")

@@ -51,6 +51,7 @@ def evaluate(
 
     from agents.errors import AgentsError
     from launch import evaluation
+    from launch.card import write_card
     from launch.errors import LaunchError
     from launch.report import write_report
     from simulator.errors import SimulatorError
@@ -72,6 +73,7 @@ def evaluate(
         path = run_dir / "nodes" / "evaluator.json"
         path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         evaluation.evaluate(run_dir, typer.echo)
+        write_card(run_dir)
         typer.echo(f"report: {write_report(run_dir, Console())}")
     except (LaunchError, SimulatorError, AgentsError) as error:
         typer.echo(f"chorus eval: {error}", err=True)

@@ -1,0 +1,115 @@
+"""A saved ensemble's model card: what it says is so, and what it tells the reader to run runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launch.card import write_card
+from launch.evaluation import Episode, evaluate, read_results
+from launch.imports import ROOT
+from tests.launch.finished_run import AGENTS, COPIES, STEPS, UPDATES, finished_run
+
+pytestmark = pytest.mark.timeout(90)
+
+CONFIG = """
+name: tiny
+seed: 7
+simulator: {grid: synthetic, n_envs: 2, options: {max_steps: 5}}
+agents: {n_steps: 8, updates: 2, hyperparameters: {n_epochs: 1}}
+critic: {mode: independent}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = finished_run(tmp_path_factory.mktemp("finished") / "run")
+    (folder / "config.yaml").write_text(CONFIG)
+    evaluate(folder, lambda _: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def card(run: Path) -> str:
+    path = write_card(run)
+    assert path == run / "models" / "README.md"
+    return path.read_text(encoding="utf-8")
+
+
+def row(card: str, name: str) -> list[str]:
+    (line,) = [line for line in card.splitlines() if line.startswith(f"| {name} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_front_matter_is_that_of_a_stable_baselines3_model(run, card):
+    _, text, _ = card.split("---\n", 2)
+    matter = yaml.safe_load(text)
+    assert matter["library_name"] == "stable-baselines3"
+    assert {"reinforcement-learning", "multi-agent", "synthetic"} <= set(matter["tags"])
+    ours = [e.episode_return for e in read_results(run) if e.policy == "ensemble"]
+    value = matter["model-index"][0]["results"][0]["metrics"][0]["value"]
+    assert float(value.split()[0]) == pytest.approx(sum(ours) / len(ours), rel=1e-3)
+
+
+def test_it_says_how_the_policies_were_trained(card):
+    assert row(card, "environment steps")[1] == f"{STEPS * UPDATES * COPIES:,}"
+    assert row(card, "critic")[1].startswith("independent")
+    assert row(card, "seed")[1] == "7"
+    assert "delay: {fixed: 1}" in row(card, "SCADA link")[1]
+    for agent in AGENTS:
+        assert row(card, agent)[1].startswith(f"`{agent}-{UPDATES:06d}-")
+
+
+def test_results_stand_beside_every_rule_with_intervals(run, card):
+    assert re.fullmatch(r"\S+ \[\S+, \S+\]", row(card, "ensemble")[1])
+    better = row(card, "random")[3]
+    pairs = {e.scenario: e.episode_return for e in read_results(run) if e.policy == "random"}
+    ours = {e.scenario: e.episode_return for e in read_results(run) if e.policy == "ensemble"}
+    share = sum(ours[s] > pairs[s] for s in ours) / len(ours)
+    assert better.startswith(f"{share:.0%} [")
+
+
+def test_rules_that_a_study_played_elsewhere_are_taken_in(run, tmp_path):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    elsewhere = [
+        Episode("pi_agc", scenario, 9, 9, False, -1e6, 0.0, {}) for scenario in range(3)
+    ]  # worse than anything
+    path = write_card(folder, elsewhere)
+    assert path is not None
+    assert row(path.read_text(), "pi_agc")[3] == "100% [100, 100]"
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["all agents", "one agent in plain SB3"])
+def test_the_python_of_the_card_runs_as_it_stands(run, card, index):
+    code = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[index]
+    code += "print(sorted(actions) if 'actions' in dir() else model.action_space.contains(action))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=run,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (str(sorted(AGENTS)), "True")[index]
+
+
+def test_a_run_that_saved_nothing_has_no_card(tmp_path):
+    assert write_card(tmp_path) is None
+
+
+def test_before_an_evaluation_the_card_says_so(run, tmp_path):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "evaluation.json").unlink()
+    path = write_card(folder)
+    assert path is not None
+    assert "Not evaluated yet: `chorus eval`." in path.read_text()
+    assert "model-index" not in path.read_text()
