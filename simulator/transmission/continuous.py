@@ -2,8 +2,10 @@
 
 redispatch  0 asks for no change; +1 for the generator's full ramp up, -1 for its full ramp down (MW);
             grid2op adds it to the target it already has
-curtail     the most that a renewable generator may produce: +1 is all of pmax, -1 is nothing
+curtail     the most that a renewable generator may produce: 0 (and above) is all of pmax, -1 is nothing
 storage     +1 charges with the largest power, -1 discharges with the largest power, 0 rests
+
+So 0 everywhere does nothing, and a policy that begins around 0 begins by doing little.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Controls:
         limits = layout.view(rows, "curtailment_limit")[:, self.curtail]
         e = len(rows)
         return np.concatenate(
-            [np.zeros((e, len(self.redispatch)), np.float32), 2.0 * np.clip(limits, 0.0, 1.0) - 1.0,
+            [np.zeros((e, len(self.redispatch)), np.float32), np.clip(limits, 0.0, 1.0) - 1.0,
              np.zeros((e, len(self.storage)), np.float32)],
             axis=1, dtype=np.float32,
         )  # fmt: skip
@@ -52,8 +54,10 @@ class Controls:
         span = 0.999 * system.gen_span[self.redispatch]
         up, down = system.ramp_up[self.redispatch], system.ramp_down[self.redispatch]
         out[:, :n] = np.clip(out[:, :n], _ratio(-span - target, down), _ratio(span - target, up))
+        storage = n + len(self.curtail)
+        out[:, n:storage] = np.minimum(out[:, n:storage], 0.0)
         buses = layout.view(rows, "topo_vect")[:, system.storage_pos[self.storage]]
-        out[:, n + len(self.curtail) :][buses < 0] = 0.0
+        out[:, storage:][buses < 0] = 0.0
         return out
 
     def write(self, action: Float32, command: dict[str, NDArray[Any]], system: System) -> None:
@@ -72,7 +76,7 @@ class Controls:
             )  # rounding must not exceed the ramp
         if len(curtail):
             vector = command.setdefault("curtail", np.full(n_gen, -1.0, np.float32))  # -1: leave as it is
-            vector[self.curtail] = 0.5 * (curtail + 1.0)
+            vector[self.curtail] = 1.0 + curtail
         if storage.any():
             power = np.where(
                 storage > 0, system.storage_absorb[self.storage], system.storage_produce[self.storage]

@@ -55,10 +55,30 @@ def test_redispatch_moves_the_target_by_the_ramp(grid):
 def test_curtailment_holds_until_it_is_changed(grid):
     grid.reset(0)
     renewable = control(grid, "curtail")
-    frame = step_with(grid, renewable, -0.5)
+    frame = step_with(grid, renewable, -0.75)
     name = f"{renewable.split()[1]}.curtailment_limit"
     assert column(grid, frame, name) == pytest.approx([0.25, 0.25], abs=0.02)
     assert column(grid, grid.step(nothing(grid)), name) == pytest.approx(column(grid, frame, name))
+
+
+def test_zeros_do_nothing(grid):
+    frames = []
+    for zeros in (True, False):
+        grid.reset(0)
+        actions = nothing(grid)
+        if zeros:
+            actions = {agent: np.zeros_like(action) for agent, action in actions.items()}
+        frames.append([grid.step(actions) for _ in range(20)])
+    for one, other in zip(*frames, strict=True):
+        assert np.array_equal(one.state, other.state)
+        assert (one.info["interventions"] == 0).all()
+
+
+def test_curtailing_less_than_nothing_is_nothing(grid):
+    grid.reset(0)
+    frame = step_with(grid, control(grid, "curtail"), 0.7)
+    assert (frame.applied["north_continuous"] == 0).all()
+    assert (frame.info["interventions"] == 0).all()
 
 
 def test_storage_charges_and_rests(grid):
