@@ -136,8 +136,8 @@ def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFol
         "n_steps": every.n_steps,
         "updates": every.updates,
         "seed": seed_of(spec.seed, Role.AGENT, index),
-        "baseline": own.baseline or every.baseline,
         "weights_seed": _weights_seed(spec, agents, index),
+        "baseline": own.baseline or every.baseline,
         "load": own.load or every.load,
         "deterministic": every.deterministic,
         "max_ticks": every.n_steps * every.updates,
@@ -158,7 +158,6 @@ def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFol
     )
 
 
-def _laid_over(every: Section, own: Section) -> dict[str, Any]:
 def _weights_seed(spec: LaunchSpec, agents: tuple[str, ...], index: int) -> int | None:
     """Return the seed of the first agent of this one's kind: those whose names differ in a number alone."""
     if spec.agents.initial_weights == "own":
@@ -167,5 +166,6 @@ def _weights_seed(spec: LaunchSpec, agents: tuple[str, ...], index: int) -> int 
     return seed_of(spec.seed, Role.AGENT, kinds.index(kinds[index]))
 
 
+def _laid_over(every: Section, own: Section) -> dict[str, Any]:
     """Return what is said of all agents, with what is said of one laid over it."""
     return {**every.model_dump(exclude_none=True), **own.model_dump(exclude_none=True)}

@@ -129,10 +129,10 @@ class AgentsSpec(Section):
     n_steps: Annotated[int, Field(ge=2)] = 128  # ticks of a rollout
     updates: Positive = 50  # rollouts until the run ends
     hyperparameters: Hyperparameters = Hyperparameters()
+    initial_weights: Literal["own", "kind"] = "own"  # kind: agents named alike begin alike
     memory: MemorySpec = MemorySpec()
     baseline: Baseline | None = None
     load: str | None = None  # a models/ folder of an earlier run to start from
-    initial_weights: Literal["own", "kind"] = "own"  # kind: agents named alike begin alike
     deterministic: bool = False  # mode act: take the most likely action
     checkpoint_every: Positive = 5  # updates between checkpoints
     restart: RestartSpec = RestartSpec()
