@@ -77,6 +77,7 @@ def critic_of(seat: Seat, settings: AgentSettings, observation_space: spaces.Box
     if settings.critic_mode == "independent":
         own = {key: value for key, value in settings.critic.items() if key != "mode"}
         critic_settings = CriticSettings.from_mapping({**own, "seed": settings.seed})
-        return OwnCritic(IndependentCritic(seat.agent, observation_space.shape[0], critic_settings))
+        width, per_scenario = observation_space.shape[0], seat.view.copies_per_scenario
+        return OwnCritic(IndependentCritic(seat.agent, width, critic_settings, per_scenario))
     msg = f"agent '{seat.agent}': mode 'train' needs a critic; set critic.mode to centralized or independent"
     raise SettingsError(msg)

@@ -33,6 +33,7 @@ class GridView:
     mode: str
     config_sha256: str
     partition: str
+    copies_per_scenario: int = 1  # neighbouring copies that meet the same scenario
 
 
 def view_of(description: GridDescription, agent: str) -> GridView:
@@ -67,7 +68,13 @@ def view_of(description: GridDescription, agent: str) -> GridView:
         mode=description.mode,
         config_sha256=description.config_sha256,
         partition=description.partition,
+        copies_per_scenario=copies_per_scenario(description),
     )
+
+
+def copies_per_scenario(description: GridDescription) -> int:
+    """Return how many neighbouring copies of a grid meet the same scenario."""
+    return int(json.loads(description.config or "{}").get("copies_per_scenario", 1))
 
 
 def _space(document: dict[str, Any]) -> spaces.Space[Any]:

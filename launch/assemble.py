@@ -67,6 +67,7 @@ def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
         "options": wanted.options,
         "scada": wanted.scada.settings() if wanted.scada else None,
         "smoothing": wanted.smoothing,
+        "copies_per_scenario": wanted.copies_per_scenario,
         "mode": wanted.mode,
         "deadline_s": wanted.deadline_s,
         "start_deadline_s": wanted.start_deadline_s,

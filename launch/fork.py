@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-import simulator
 from broker import Node
 from broker.bag.errors import BagError
 from broker.bag.process import arguments, serve
@@ -27,6 +26,7 @@ from simulator.actions import checked_action
 from simulator.errors import ActionError, SimulatorError
 from simulator.frame import Actions, Frame
 from simulator.link_config import LinkConfig
+from simulator.making import make_world
 from simulator.node import SimulatorNode
 from simulator.settings import SimulatorSettings
 from simulator.world import World
@@ -107,14 +107,7 @@ def _build(node: Node, values: dict[str, Any]) -> Any:
     values = dict(values)
     fork = ForkSettings(**values.pop("fork"))
     settings = SimulatorSettings.from_dict(values)
-    world = simulator.make(
-        settings.grid,
-        settings.n_envs,
-        settings.seed,
-        settings.scada,
-        settings.smoothing,
-        **settings.options,
-    )
+    world = make_world(settings)
     return _Forked(node, SimulatorNode(node, ForkedWorld(world, fork), settings), world)
 
 

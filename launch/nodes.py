@@ -84,14 +84,12 @@ def run_here(node: Node, bus: BusNode) -> int:
 
 
 def _run_simulator(node: Node, bus: BusNode) -> int:
-    import simulator
+    from simulator.making import make_world
     from simulator.node import SimulatorNode
     from simulator.settings import SimulatorSettings
 
     wanted = SimulatorSettings.from_dict(node.config)
-    world = simulator.make(
-        wanted.grid, wanted.n_envs, wanted.seed, wanted.scada, wanted.smoothing, **wanted.options
-    )
+    world = make_world(wanted)
     try:
         return SimulatorNode(bus, world, wanted).run()
     finally:

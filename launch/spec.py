@@ -58,6 +58,7 @@ class SimulatorSpec(Section):
     options: dict[str, Any] = {}  # of the grid; docs/ has a page per grid
     scada: ScadaSpec | None = None  # None: the grid's usual link
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    copies_per_scenario: Positive = 1  # neighbouring copies that meet the same scenario
     mode: Literal["lockstep", "realtime"] = "lockstep"
     deadline_s: Seconds = 60.0  # lockstep: how long to wait for an agent
     start_deadline_s: Seconds = 120.0  # and for one that has not been heard yet

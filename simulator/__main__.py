@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from broker.errors import BrokerError
 from broker.process import joining, node_parser, read_settings, report
-from simulator import make
 from simulator.errors import SimulatorError
+from simulator.making import make_world
 from simulator.node import SimulatorNode
 from simulator.settings import SimulatorSettings
 
@@ -29,14 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.grid is not None:
         values["grid"] = arguments.grid
     settings = SimulatorSettings.from_dict(values)
-    world = make(
-        settings.grid,
-        n_envs=settings.n_envs,
-        seed=settings.seed,
-        scada=settings.scada,
-        smoothing=settings.smoothing,
-        **settings.options,
-    )
+    world = make_world(settings)
     try:
         with joining(arguments.name, arguments.broker) as node:
             return SimulatorNode(node, world, settings).run()

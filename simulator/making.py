@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.errors import OptionError
 from simulator.link_config import LinkConfig
 from simulator.registry import family
+from simulator.settings import SimulatorSettings
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def make(
     seed: int = 0,
     scada: LinkConfig | Mapping[str, Any] | None = None,
     smoothing: float = 0.0,
+    copies_per_scenario: int = 1,
     **options: Any,
 ) -> World:
     """Make E copies of a grid behind a SCADA link.
@@ -30,6 +32,8 @@ def make(
         seed: of everything random; the first `reset()` uses it.
         scada: settings of the SCADA link (see LinkConfig.from_dict); None takes the grid's usual link.
         smoothing: ρ in [0, 1) of the action smoothing a ← ρ a_prev + (1 − ρ) a.
+        copies_per_scenario: so many neighbouring copies meet the same loads, weather, faults and days, in
+            every episode, and differ only in what is done (common random numbers). E is a multiple of it.
         options: of the grid; docs/ has a page per grid.
 
     Raises:
@@ -39,12 +43,32 @@ def make(
     if n_envs < 1:
         msg = f"grid '{name}': n_envs is {n_envs}, expected at least 1 copy"
         raise OptionError(msg)
+    if copies_per_scenario < 1 or n_envs % copies_per_scenario:
+        msg = (
+            f"grid '{name}': copies_per_scenario is {copies_per_scenario}, expected a divisor of "
+            f"n_envs = {n_envs}"
+        )
+        raise OptionError(msg)
     kind = family(name)
     if scada is None:
         link = kind.DEFAULT_LINK
     else:
         link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
-    return World(kind.make_grid(name, n_envs, seed, **options), link, smoothing, seed)
+    grid = kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
+    return World(grid, link, smoothing, seed)
+
+
+def make_world(settings: SimulatorSettings) -> World:
+    """Make the grid that a simulator node runs. Raises like `make`."""
+    return make(
+        settings.grid,
+        settings.n_envs,
+        settings.seed,
+        settings.scada,
+        settings.smoothing,
+        settings.copies_per_scenario,
+        **settings.options,
+    )
 
 
 def agent_names(name: str, **options: Any) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ A name is `family` or `family:argument`. Each family is a folder with a module `
 
     DEFAULT_LINK: LinkConfig                                 the SCADA link its users expect
     agent_names(name, **options) -> tuple[str, ...]          without building the grid (cheap)
-    make_grid(name, n_envs, seed, **options) -> Grid         the bare physics, without a SCADA link
+    make_grid(name, n_envs, seed, copies_per_scenario, **options) -> Grid
+                                                             the bare physics, without a SCADA link
 
 and may have ORACLES: name -> simulator.oracle.OracleKind.
 """
@@ -36,7 +37,9 @@ class Family(Protocol):
         """Return the names of the agents, without building the grid."""
         ...
 
-    def make_grid(self, name: str, n_envs: int, seed: int, **options: Any) -> Grid:
+    def make_grid(
+        self, name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any
+    ) -> Grid:
         """Return the bare grid."""
         ...
 

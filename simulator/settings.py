@@ -19,6 +19,7 @@ class SimulatorSettings:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the grid
     scada: Mapping[str, Any] | None = None  # None: the grid's usual link
     smoothing: float = 0.0  # ρ of action smoothing
+    copies_per_scenario: int = 1  # neighbouring copies that meet the same scenario
     mode: Literal["lockstep", "realtime"] = "lockstep"
     on_missing: Literal["error", "fallback"] = "error"  # lock-step: after the deadline
     deadline_s: float = 60.0  # lock-step: how long to wait for an agent that has been heard before

@@ -20,6 +20,7 @@ from agents.critic.rounds import Round
 from agents.critic.settings import CriticSettings
 from agents.critic.trainer import UpdateReport, ValueTrainer
 from agents.critic.valuation import Discount, value_rollout
+from agents.description import copies_per_scenario
 from broker.messages import AdvantageRequest, Advantages, GridDescription, GridState
 
 CLOSED_ROUNDS = 2  # trained rounds that late questions are still answered from
@@ -47,6 +48,7 @@ class CentralizedCritic:
             msg = f"critic: learners {sorted(self.learners)} are not all agents of the grid: {self.agents}"
             raise RolloutError(msg)
         self.n_envs = description.n_envs
+        self._copies_per_scenario = copies_per_scenario(description)
         self.signals = reward_signals(settings, self.agents, json.loads(description.neighbours or "{}"))
         n_inputs = description.state_dim + description.in_flight_dim
         self.trainer = ValueTrainer(n_inputs, self.signals.n_heads, settings)
@@ -148,7 +150,7 @@ class CentralizedCritic:
             self.open = round_
         discount = Discount(request.gamma, request.gae_lambda)
         round_.enter(agent, request.first_tick, discount, valuation)
-        return valuation.answer(self.signals.head_of[agent], discount)
+        return valuation.answer(self.signals.head_of[agent], discount, self._copies_per_scenario)
 
     @property
     def due(self) -> bool:

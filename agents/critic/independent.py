@@ -42,10 +42,14 @@ class IndependentCritic:
         agent: name, for messages.
         obs_dim: d.
         settings: `reward` and `alpha` are not read: an agent alone knows only its own reward.
+        copies_per_scenario: neighbouring copies that meet the same scenario; see `gae.beside_siblings`.
     """
 
-    def __init__(self, agent: str, obs_dim: int, settings: CriticSettings) -> None:
+    def __init__(
+        self, agent: str, obs_dim: int, settings: CriticSettings, copies_per_scenario: int = 1
+    ) -> None:
         self.agent = agent
+        self._copies_per_scenario = copies_per_scenario
         self.trainer = ValueTrainer(obs_dim, 1, settings)
         self.report: UpdateReport | None = None  # of the newest update
         self._records: deque[_Record] = deque(maxlen=settings.history_ticks)
@@ -110,7 +114,7 @@ class IndependentCritic:
             raise DigestError(msg)
         discount = Discount(gamma, gae_lambda)
         valuation = value_rollout(self.trainer, rollout, OWN_REWARD)
-        answer = valuation.answer(0, discount)
+        answer = valuation.answer(0, discount, self._copies_per_scenario)
         self.report = self.trainer.update(rollout.inputs[:-1], valuation.targets([discount]))
         return answer.values, answer.advantages, answer.returns
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.critic.gae import bootstrap_values, gae
+from agents.critic.gae import beside_siblings, bootstrap_values, gae
 from agents.critic.rewards import RewardSignals
 from agents.critic.rollouts import Float32, Rollout
 from agents.critic.trainer import ValueTrainer
@@ -44,11 +44,12 @@ class Valuation:
             discount.lam,
         )
 
-    def answer(self, head: int, discount: Discount) -> Advantages:
-        """Return the message that an agent gets."""
+    def answer(self, head: int, discount: Discount, copies_per_scenario: int = 1) -> Advantages:
+        """Return the message that an agent gets; its advantages are measured against sibling copies."""
         advantages = self.advantages(head, discount)
         values = np.ascontiguousarray(self.values[..., head])
-        return Advantages(values, advantages, advantages + values, self.version)
+        compared = beside_siblings(advantages, copies_per_scenario)
+        return Advantages(values, compared, advantages + values, self.version)
 
     def targets(self, discounts: Sequence[Discount]) -> Float32:
         """Return (T, E, H) λ-returns, with one discount per signal."""

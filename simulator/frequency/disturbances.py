@@ -40,8 +40,17 @@ class Disturbances:
         day: (E,) day of the week, 0 to 6.
     """
 
-    def __init__(self, system: System, fleet: Fleet, options: Options, n_envs: int, dt_s: float) -> None:
+    def __init__(
+        self,
+        system: System,
+        fleet: Fleet,
+        options: Options,
+        n_envs: int,
+        dt_s: float,
+        copies_per_scenario: int = 1,
+    ) -> None:
         self._options, self._dt_s, self._n_envs = options, dt_s, n_envs
+        self._copies_per_scenario = copies_per_scenario
         self._schedule = system.load_mw
         n_bus, n_ren = system.n_bus, len(fleet.renewable_bus)
         mean = float(np.mean(RENEWABLE_MEAN_MW)) * n_ren
@@ -86,7 +95,7 @@ class Disturbances:
         if not self._rng:
             self._rng = [np.random.default_rng(0)] * self._n_envs
         for e in np.flatnonzero(copies):
-            key = (int(e), int(episode[e]))
+            key = (int(e) // self._copies_per_scenario, int(episode[e]))
             self._rng[e] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
             self._start_copy(int(e), self._rng[e])
         self._refresh()

@@ -28,13 +28,16 @@ def agent_names(name: str, **options: Any) -> tuple[str, ...]:
     return tuple(groups(case68.fleet(case, base_mva=1.0).names, chosen.partition)[0])
 
 
-def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> FrequencyGrid:
+def make_grid(
+    name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any
+) -> FrequencyGrid:
     """Make E copies of the grid, without a SCADA link.
 
     Args:
         name: "frequency68".
         n_envs: E, at least 1.
         seed: of everything random.
+        copies_per_scenario: neighbouring copies that share their random streams.
         options: see Options; docs/frequency68.md explains them.
 
     Raises:
@@ -47,7 +50,7 @@ def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> FrequencyGri
     if n_envs < 1:
         msg = f"grid 'frequency68': n_envs is {n_envs}, expected at least 1 copy"
         raise OptionError(msg)
-    return FrequencyGrid(n_envs, seed, Options.from_dict(options))
+    return FrequencyGrid(n_envs, seed, Options.from_dict(options), copies_per_scenario=copies_per_scenario)
 
 
 def _check_name(name: str) -> None:

@@ -33,12 +33,20 @@ class FrequencyGrid:
         seed: of everything random, used by the first reset.
         options: see Options.
         case: tables, in place of those of `options.case`.
+        copies_per_scenario: neighbouring copies that share their random streams.
 
     Raises:
         CaseError, OptionError, PartitionError: what was asked for does not make a grid.
     """
 
-    def __init__(self, n_envs: int, seed: int, options: Options, case: Case | None = None) -> None:
+    def __init__(
+        self,
+        n_envs: int,
+        seed: int,
+        options: Options,
+        case: Case | None = None,
+        copies_per_scenario: int = 1,
+    ) -> None:
         if case is None:
             case = case68.load(Path(options.case) if options.case else DATA)
         self.options = options
@@ -54,7 +62,7 @@ class FrequencyGrid:
         self._spec = self._make_spec(n_envs, text)
         self._seed = seed
         self._episode = np.full(n_envs, -1, dtype=np.int64)
-        self._around = Disturbances(self.system, self.fleet, options, n_envs, DT_S)
+        self._around = Disturbances(self.system, self.fleet, options, n_envs, DT_S, copies_per_scenario)
         self._state = dynamics.init(self.system, n_envs)
         self._units = units.at_start(self.fleet, n_envs, options.battery_soc)
         self._recorder = Recorder()

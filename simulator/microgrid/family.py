@@ -27,13 +27,16 @@ def agent_names(name: str, **options: Any) -> tuple[str, ...]:
     return tuple(cluster.name for cluster in partition.clusters)
 
 
-def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> MicrogridGrid:
+def make_grid(
+    name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any
+) -> MicrogridGrid:
     """Return a microgrid without a SCADA link.
 
     Args:
         name: "microgrid6" or "microgrid20".
         n_envs: E.
         seed: of the random loads.
+        copies_per_scenario: neighbouring copies that have the same loads.
         options: see Options.
 
     Raises:
@@ -43,7 +46,8 @@ def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> MicrogridGri
     """
     chosen = read_options(options)
     partition = None if chosen.partition is None else read_partition(chosen.partition)
-    return MicrogridGrid(name, read_system(_folder(name, chosen)), chosen, n_envs, seed, partition)
+    system = read_system(_folder(name, chosen))
+    return MicrogridGrid(name, system, chosen, n_envs, seed, partition, copies_per_scenario)
 
 
 def _folder(name: str, options: Options) -> Path:

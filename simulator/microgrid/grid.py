@@ -30,6 +30,7 @@ class MicrogridGrid:
         n_envs: E.
         seed: of all random loads, unless `reset` gives another.
         partition: clusters of DGs that are one agent each; None: every DG is an agent.
+        copies_per_scenario: neighbouring copies that have the same loads.
 
     Raises:
         OptionError: the range of setpoints is empty.
@@ -37,8 +38,16 @@ class MicrogridGrid:
     """
 
     def __init__(
-        self, name: str, system: System, options: Options, n_envs: int, seed: int, partition: Partition | None
+        self,
+        name: str,
+        system: System,
+        options: Options,
+        n_envs: int,
+        seed: int,
+        partition: Partition | None,
+        copies_per_scenario: int = 1,
     ) -> None:
+        self._copies_per_scenario = copies_per_scenario
         self.system, self.options = system, options
         self._seats = seats(system, partition, options.graph)
         self._setpoints = read_setpoints(options, system)
@@ -115,7 +124,13 @@ class MicrogridGrid:
     def _new_loads(self, seed: int) -> LoadPaths:
         o = self.options
         return LoadPaths(
-            self._spec.n_envs, self.system.n_load, o.episode_ticks, o.load_spread, o.load_walk, seed
+            self._spec.n_envs,
+            self.system.n_load,
+            o.episode_ticks,
+            o.load_spread,
+            o.load_walk,
+            seed,
+            self._copies_per_scenario,
         )
 
     def _begin(self, copies: Bool) -> None:

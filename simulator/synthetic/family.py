@@ -17,6 +17,12 @@ def agent_names(name: str, **options: Any) -> tuple[str, ...]:  # noqa: ARG001
     return names_of_blocks(Options.checked(options).system().n_blocks)
 
 
-def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> SyntheticGrid:  # noqa: ARG001
+def make_grid(
+    name: str,  # noqa: ARG001
+    n_envs: int,
+    seed: int,
+    copies_per_scenario: int = 1,
+    **options: Any,
+) -> SyntheticGrid:
     """Return E copies of a factored Markov decision process. Raises OptionError."""
-    return SyntheticGrid(Options.checked(options), n_envs, seed)
+    return SyntheticGrid(Options.checked(options), n_envs, seed, copies_per_scenario)

@@ -24,12 +24,14 @@ _BOUND = 10.0  # of observations: values in [0, 1] plus noise
 class SyntheticGrid:
     """E independent copies that step together; each episode lasts `max_steps`."""
 
-    def __init__(self, options: Options, n_envs: int, seed: int) -> None:
+    def __init__(self, options: Options, n_envs: int, seed: int, copies_per_scenario: int = 1) -> None:
         self.system = options.system()
+        self._n_scenarios = n_envs // copies_per_scenario
+        self._copies_per_scenario = copies_per_scenario
         self._max_steps = options.max_steps
         self._rng = np.random.default_rng(seed)
         self._spec = _describe(self.system, options, n_envs)
-        self._state = dynamics.init(self.system, n_envs, self._rng)
+        self._state = self._fresh_state()
         self._tick = 0
 
     @property
@@ -41,10 +43,10 @@ class SyntheticGrid:
         """Start new episodes in all copies; a seed restarts the random stream."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        self._state = dynamics.init(self.system, self._spec.n_envs, self._rng)
+        self._state = self._fresh_state()
         self._tick = 0
         rewards = np.zeros((self._spec.n_envs, self.system.n_blocks), np.float32)
-        return self._frame(dynamics.draw(self.system, self._spec.n_envs, self._rng), rewards, ended=False)
+        return self._frame(self._draw(), rewards, ended=False)
 
     def step(self, actions: Actions) -> Frame:
         """Advance all copies by one tick. Raises ActionError."""
@@ -52,7 +54,7 @@ class SyntheticGrid:
         action = np.empty((self._spec.n_envs, self.system.n_action))
         for number, name in enumerate(self._spec.agents):
             action[:, self.system.action_block == number] = checked[name]
-        noise = dynamics.draw(self.system, self._spec.n_envs, self._rng)
+        noise = self._draw()
         self._state = dynamics.step(self.system, self._state, action, noise)
         self._tick += 1
         rewards = block_rewards(self.system, self._state)
@@ -67,11 +69,22 @@ class SyntheticGrid:
     def close(self) -> None:
         """Nothing to release."""
 
+    def _fresh_state(self) -> State:
+        drawn = dynamics.init(self.system, self._n_scenarios, self._rng)
+        return State(np.repeat(drawn.values, self._copies_per_scenario, axis=0))
+
+    def _draw(self) -> Noise:
+        drawn = dynamics.draw(self.system, self._n_scenarios, self._rng)
+        choice, observation = (
+            np.repeat(rows, self._copies_per_scenario, axis=0) for rows in (drawn.choice, drawn.observation)
+        )
+        return Noise(choice, observation)
+
     def _next_episode(self, noise: Noise, rewards: NDArray[np.float32]) -> Frame:
         last, measured = self._state, dynamics.observed(self.system, self._state, noise)
-        self._state = dynamics.init(self.system, self._spec.n_envs, self._rng)
+        self._state = self._fresh_state()
         self._tick = 0
-        fresh = dynamics.draw(self.system, self._spec.n_envs, self._rng)
+        fresh = self._draw()
         return self._frame(fresh, rewards, ended=True, last=last, last_measured=measured)
 
     def _frame(

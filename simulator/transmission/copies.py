@@ -52,24 +52,24 @@ class _Result:
 
 
 class Copy:
-    """One grid2op environment and its own stream of scenarios."""
+    """One grid2op environment and its stream of scenarios, by the stream's number."""
 
-    def __init__(self, env: Any, layout: Layout, scenarios: Scenarios, options: Options, index: int) -> None:
+    def __init__(self, env: Any, layout: Layout, scenarios: Scenarios, options: Options, stream: int) -> None:
         self._env = env
         self._fields = layout.fields
         self._arrays_end = layout.slices[Layout.SCALARS[0]].start
         self._scenarios = scenarios
         self._listed = options.scenarios is not None
-        self._index = index
+        self._stream = stream
         self._do_nothing = env.action_space()
         self._scenario = Scenario(0, 0, 0)
         self._steps = 0  # played in this episode
 
-    def seed(self, seed: int, n_copies: int) -> None:
+    def seed(self, seed: int, n_streams: int) -> None:
         """Restart the random streams: scenarios, and what grid2op itself draws."""
-        own = np.random.SeedSequence(seed, spawn_key=(self._index,))
+        own = np.random.SeedSequence(seed, spawn_key=(self._stream,))
         self._rng = np.random.default_rng(own)
-        self._turn, self._stride = self._index, n_copies
+        self._turn, self._stride = self._stream, n_streams
         self._env.seed(int(own.generate_state(1)[0] >> 1))
 
     def reset(self, row: Float32) -> _Result:
@@ -147,20 +147,31 @@ class Copy:
 
 
 class LocalCopies:
-    """Copies `first` to `first + n - 1` out of `total`, all in this process."""
+    """Copies that are all in this process.
+
+    Args:
+        env: the environment of the first copy.
+        system: its constants.
+        options: in force.
+        streams: for every copy the number of its stream of scenarios.
+        n_streams: of the whole grid.
+        seed: of all streams.
+    """
 
     def __init__(
-        self, env: Any, system: System, options: Options, first: int, n: int, total: int, seed: int
+        self, env: Any, system: System, options: Options, streams: Sequence[int], n_streams: int, seed: int
     ) -> None:
         layout = Layout(system)
-        self._width, self._total, self._seed = layout.width, total, seed
+        self._width, self._n_streams, self._seed = layout.width, n_streams, seed
         span = env.chronics_handler.real_data.span
         scenarios = Scenarios(options, system.chronics, span, system.dt_s)
         with quiet():
-            envs = [env, *(env.copy() for _ in range(n - 1))]
-        self._copies = [Copy(own, layout, scenarios, options, first + i) for i, own in enumerate(envs)]
+            envs = [env, *(env.copy() for _ in streams[1:])]
+        self._copies = [
+            Copy(own, layout, scenarios, options, stream) for own, stream in zip(envs, streams, strict=True)
+        ]
         for one in self._copies:
-            one.seed(seed, total)
+            one.seed(seed, n_streams)
 
     def reset(self, seed: int | None) -> Tick:
         """Start new episodes; a seed restarts the random streams."""
@@ -168,7 +179,7 @@ class LocalCopies:
         with quiet():
             if seed is not None:
                 for one in self._copies:
-                    one.seed(seed, self._total)
+                    one.seed(seed, self._n_streams)
             results = [one.reset(row) for one, row in zip(self._copies, now, strict=True)]
         return as_tick(now, now, results)
 

@@ -26,13 +26,16 @@ def agent_names(name: str, **options: Any) -> tuple[str, ...]:
     return names_of_agents(clusters, settings)
 
 
-def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> TransmissionGrid:
+def make_grid(
+    name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any
+) -> TransmissionGrid:
     """Return E copies of a grid2op environment.
 
     Args:
         name: `grid2op:<environment>`, or `grid2op` for the default environment.
         n_envs: number of copies, at least 1.
         seed: of all random streams.
+        copies_per_scenario: neighbouring copies that play the same days.
         options: see `simulator.transmission.options.Options`.
 
     Raises:
@@ -44,7 +47,7 @@ def make_grid(name: str, n_envs: int, seed: int, **options: Any) -> Transmission
     if n_envs < 1:
         msg = f"{name}: n_envs is {n_envs}, expected at least 1"
         raise OptionError(msg)
-    return TransmissionGrid(_environment(name), n_envs, seed, settings)
+    return TransmissionGrid(_environment(name), n_envs, seed, settings, copies_per_scenario)
 
 
 def _environment(name: str) -> str:

@@ -30,7 +30,9 @@ Choice = tuple[str, int]  # an agent and an action out of its catalogue
 class TransmissionGrid:
     """E copies of a grid2op environment; see `simulator.grid.Grid`."""
 
-    def __init__(self, environment: str, n_envs: int, seed: int, options: Options) -> None:
+    def __init__(
+        self, environment: str, n_envs: int, seed: int, options: Options, copies_per_scenario: int = 1
+    ) -> None:
         env = make_environment(environment, options)
         system = describe(env, environment)
         partition = choose_partition(environment, options.partition) or whole_grid(system)
@@ -48,9 +50,10 @@ class TransmissionGrid:
         self._copies: Copies
         if options.workers:
             env.close()
-            self._copies = WorkerCopies(environment, options, n_envs, seed)
+            self._copies = WorkerCopies(environment, options, n_envs, seed, copies_per_scenario)
         else:
-            self._copies = LocalCopies(env, system, options, 0, n_envs, n_envs, seed)
+            streams = [copy // copies_per_scenario for copy in range(n_envs)]
+            self._copies = LocalCopies(env, system, options, streams, n_envs // copies_per_scenario, seed)
         self._rows = np.zeros((n_envs, self._layout.width), np.float32)  # where the copies are
         self._enter(self._rows)
 

@@ -28,7 +28,9 @@ STEP_S = 300.0  # longest time between two answers of a worker
 class WorkerCopies:
     """E copies, spread over processes as evenly as possible."""
 
-    def __init__(self, name: str, options: Options, n_envs: int, seed: int) -> None:
+    def __init__(
+        self, name: str, options: Options, n_envs: int, seed: int, copies_per_scenario: int = 1
+    ) -> None:
         n_workers = min(options.workers, n_envs)
         self._shares = [list(part) for part in np.array_split(np.arange(n_envs), n_workers)]
         context = multiprocessing.get_context("spawn")
@@ -36,7 +38,8 @@ class WorkerCopies:
         self._processes: list[Any] = []
         for share in self._shares:
             ours, theirs = context.Pipe()
-            arguments = (theirs, name, options, int(share[0]), len(share), n_envs, seed)
+            streams = [int(copy) // copies_per_scenario for copy in share]
+            arguments = (theirs, name, options, streams, n_envs // copies_per_scenario, seed)
             process = context.Process(target=_serve, args=arguments, daemon=True, name=f"grid2op {share[0]}")
             process.start()
             theirs.close()
@@ -104,11 +107,13 @@ def _join(ticks: list[Tick]) -> Tick:
     return Tick(**{name: np.concatenate(values) for name, values in parts.items()})
 
 
-def _serve(pipe: Connection, name: str, options: Options, first: int, n: int, total: int, seed: int) -> None:
+def _serve(
+    pipe: Connection, name: str, options: Options, streams: Sequence[int], n_streams: int, seed: int
+) -> None:
     """Serve a share of the copies until the pipe closes (the main function of a worker process)."""
     try:
         env = make_environment(name, options)
-        copies = LocalCopies(env, describe(env, name), options, first, n, total, seed)
+        copies = LocalCopies(env, describe(env, name), options, streams, n_streams, seed)
         pipe.send((True, None))
     except Exception as error:
         pipe.send((False, error if isinstance(error, SimulatorError) else traceback.format_exc()))

@@ -230,6 +230,41 @@ def test_what_is_done_to_one_copy_never_reaches_another(world):
     assert changed
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_copies_of_one_scenario_differ_only_in_what_is_done(name):
+    case = CASES[name]
+    world = simulator.make(case.name, 4, 15, {}, copies_per_scenario=2, **case.options)
+    alone = simulator.make(case.name, 2, 15, {}, **case.options)
+    first = world.reset()
+    for rows in (first.state, first.rewards):
+        assert np.array_equal(rows[0::2], rows[1::2])
+        assert not np.array_equal(first.state[0], first.state[2])
+    rest = {agent: world.fallback(agent) for agent in world.spec.agents}
+    other = {agent: rows[:2] for agent, rows in rest.items()}
+    alone.reset()
+    for _ in range(TICKS):
+        frame, scenarios = world.step(rest), alone.step(other)
+        assert np.array_equal(frame.state[0::2], frame.state[1::2])
+        assert np.array_equal(frame.state[0::2], scenarios.state)
+    actions = draw(world, world.reset(16), np.random.default_rng(0))
+    moved = world.step(
+        {agent: np.concatenate([rest[agent][:1], rows[1:]]) for agent, rows in actions.items()}
+    )
+    world.reset(16)
+    still = world.step(rest)
+    assert np.array_equal(moved.state[0], still.state[0])
+    assert not np.array_equal(moved.state[0], moved.state[1])
+    world.close(), alone.close()
+
+
+def test_scenarios_have_equally_many_copies():
+    for wrong in (0, 3):
+        with pytest.raises(
+            OptionError, match=f"copies_per_scenario is {wrong}, expected a divisor of n_envs = 4"
+        ):
+            simulator.make("synthetic", 4, copies_per_scenario=wrong)
+
+
 def test_frames_are_not_changed_by_later_steps(world):
     frame = world.reset(11)
     kept = {name: values.copy() for name, values in arrays(frame).items()}

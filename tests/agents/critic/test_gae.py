@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from agents.critic.gae import bootstrap_values, gae
+from agents.critic.gae import beside_siblings, bootstrap_values, gae
 
 GAMMA, LAM = 0.9, 0.8
 
@@ -162,3 +162,24 @@ def test_equal_to_stable_baselines3_bit_for_bit():
     buffer.compute_returns_and_advantage(torch.from_numpy(rollout.values[64]), done[63])
 
     np.testing.assert_array_equal(rollout.ours(), buffer.advantages)
+
+
+def test_advantages_beside_siblings_leave_out_the_own():
+    rng = np.random.default_rng(0)
+    advantages = rng.normal(size=(3, 6)).astype(np.float32)
+    expected = advantages.copy()
+    for t in range(3):
+        for e in range(6):
+            group = range(e // 3 * 3, e // 3 * 3 + 3)
+            expected[t, e] -= np.mean([advantages[t, other] for other in group if other != e])
+    assert np.allclose(beside_siblings(advantages, 3), expected, atol=1e-6)
+    assert beside_siblings(advantages, 1) is advantages
+
+
+def test_what_siblings_have_in_common_is_no_advantage_and_what_an_action_adds_remains():
+    rng = np.random.default_rng(1)
+    common, own = rng.normal(size=(4, 3)) * 1000, rng.normal(size=(4, 12))
+    advantages = (np.repeat(common, 4, axis=1) + own).astype(np.float32)
+    compared = beside_siblings(advantages, 4)
+    assert np.allclose(compared, beside_siblings(own.astype(np.float32), 4), atol=1e-3)
+    assert np.allclose(np.corrcoef(compared.ravel(), own.ravel())[0, 1], 0.75**0.5, atol=0.15)
