@@ -14,8 +14,6 @@ from launch.validate import validate
 
 FILES = ROOT / "launch" / "files"
 TRAINED = (
-    "case14", "case14_storage", "case5", "frequency68", "microgrid6", "microgrid20", "microgrid20_areas",
-)  # fmt: skip
     "case14",
     "case14_storage",
     "case5",
