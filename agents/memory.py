@@ -10,7 +10,7 @@ The memory is the agent's own: nothing of it travels, and the world it acts in n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class MemorySettings:
 
     observations: int = 1  # the newest and those before it
     actions: int = 0  # the last ones sent
+    lags: Mapping[str, Sequence[int]] = field(default_factory=dict)  # feature or pattern -> ticks ago
     integrals: tuple[str, ...] = ()  # features by name, or by pattern, such as "*/v_bd"
     integral_time_s: float | None = None  # sums are divided by it; None: 50 ticks
     leak: float = 0.0  # share of a sum that is forgotten each tick
@@ -41,6 +42,8 @@ class MemorySettings:
     def __post_init__(self) -> None:
         _require(_is_count(self.observations, 1), "observations", self.observations, "at least 1")
         _require(_is_count(self.actions, 0), "actions", self.actions, "0 or more")
+        ticks = [lag for lags in self.lags.values() for lag in lags]
+        _require(all(_is_count(lag, 1) for lag in ticks), "lags", self.lags, "ticks ago, 1 or more")
         names = self.integrals
         listed = isinstance(names, Sequence) and not isinstance(names, str)
         _require(listed and all(isinstance(n, str) for n in names), "integrals", names, "a list of features")
@@ -61,14 +64,16 @@ class MemorySettings:
     @property
     def is_empty(self) -> bool:
         """Return whether an agent sees no more than what it is shown."""
-        return self.observations == 1 and not self.actions and not self.integrals
+        nothing_older = not self.actions and not self.lags and not self.integrals
+        return self.observations == 1 and nothing_older
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How features are made of what is remembered, without names and units; saved with the model.
 
-    Features, in order: the observations, newest last; the actions, newest last; the running sums.
+    Features, in order: the observations, newest last; the actions, newest last; the running sums; what single
+    features were some ticks ago.
     """
 
     observations: int
@@ -76,6 +81,7 @@ class Recipe:
     columns: tuple[int, ...]  # of an observation, those that are summed up
     gain: float  # of a feature in its sum, per tick: dt over the integral time
     leak: float
+    past: tuple[tuple[int, int], ...] = ()  # (column of an observation, ticks ago)
 
     @classmethod
     def of(cls, settings: MemorySettings, feature_names: Sequence[str], dt_s: float) -> Self:
@@ -87,9 +93,16 @@ class Recipe:
             dt_s: simulation time of a tick.
 
         Raises:
-            SettingsError: an integral is asked of a feature that the agent is not shown.
+            SettingsError: an integral or a lag is asked of a feature that the agent is not shown.
         """
-        columns = [column for wanted in settings.integrals for column in _find(wanted, feature_names)]
+        names = feature_names
+        columns = [column for wanted in settings.integrals for column in _find("integrals", wanted, names)]
+        past = [
+            (column, lag)
+            for wanted, lags in settings.lags.items()
+            for column in _find("lags", wanted, names)
+            for lag in lags
+        ]
         time_s = settings.integral_time_s or _USUAL_TIME_TICKS * dt_s
         return cls(
             settings.observations,
@@ -97,16 +110,18 @@ class Recipe:
             tuple(dict.fromkeys(columns)),  # two patterns may match one feature
             dt_s / time_s,
             settings.leak,
+            tuple(dict.fromkeys(past)),
         )
 
     @classmethod
     def from_saved(cls, values: Mapping[str, Any]) -> Self:
         """Return what `saved` gave."""
-        return cls(**{**values, "columns": tuple(values["columns"])})
+        past = tuple((int(column), int(lag)) for column, lag in values.get("past", ()))
+        return cls(**{**values, "columns": tuple(values["columns"]), "past": past})
 
     def saved(self) -> dict[str, Any]:
         """Return the recipe as JSON can hold it."""
-        return {**asdict(self), "columns": list(self.columns)}
+        return {**asdict(self), "columns": list(self.columns), "past": [list(pair) for pair in self.past]}
 
 
 class Memory:
@@ -123,15 +138,22 @@ class Memory:
         self._action_dim = _action_bounds(action_space)[0].size
         self._now: Features | None = None  # (E, D), what was seen last
         self._sent: Features | None = None  # (E, action_dim), the answer to it
+        self._past_columns = np.array([column for column, _ in recipe.past], np.int64)
+        self._lags = np.array([lag for _, lag in recipe.past], np.int64)
+        self._longest = int(self._lags.max(initial=0))
+        self._history: Features | None = (
+            None  # (longest, E, n_past), one observation's columns after the other
+        )
+        self._newest = 0  # row of the history
 
     def space(self, shown: spaces.Box) -> spaces.Box:
         """Return the space of the features, given that of one copy's observations."""
         low, high = _action_bounds(self._action_space)
         k, n, sums = self.recipe.observations, self.recipe.actions, len(self.recipe.columns)
-        clip = np.full(sums, CLIP, np.float32)
+        clip, past = np.full(sums, CLIP, np.float32), self._past_columns
         return spaces.Box(
-            np.concatenate([np.tile(shown.low, k), np.tile(np.minimum(low, 0), n), -clip]),
-            np.concatenate([np.tile(shown.high, k), np.tile(np.maximum(high, 0), n), clip]),
+            np.concatenate([np.tile(shown.low, k), np.tile(np.minimum(low, 0), n), -clip, shown.low[past]]),
+            np.concatenate([np.tile(shown.high, k), np.tile(np.maximum(high, 0), n), clip, shown.high[past]]),
             dtype=np.float32,
         )
 
@@ -154,6 +176,8 @@ class Memory:
             if starts.any():
                 now[starts] = self._first(obs[starts])
         self._now, self._sent = now, None
+        if self._longest:
+            self._remember(obs, starts)
         return now
 
     def acted(self, actions: NDArray[np.generic]) -> None:
@@ -172,11 +196,13 @@ class Memory:
     def _first(self, obs: Features) -> Features:
         count = self.recipe.actions * self._action_dim
         past = np.zeros((len(obs), count), np.float32)
-        return np.concatenate([np.tile(obs, (1, self.recipe.observations)), past, self._summed(obs)], axis=1)
+        newest = np.tile(obs, (1, self.recipe.observations))
+        return np.concatenate([newest, past, self._summed(obs), obs[:, self._past_columns]], axis=1)
 
     def _next(self, before: Features, obs: Features) -> Features:
         d, n = obs.shape[1], self._action_dim
         shown, sent = self.recipe.observations * d, self.recipe.actions * n
+        summed = shown + sent + len(self.recipe.columns)
         now = np.empty_like(before)
         now[:, : shown - d] = before[:, d:shown]
         now[:, shown - d : shown] = obs
@@ -185,9 +211,26 @@ class Memory:
             now[:, shown : end - n] = before[:, shown + n : end]
             now[:, end - n : end] = 0.0 if self._sent is None else self._sent
         if self.recipe.columns:
-            sums = before[:, shown + sent :] * np.float32(1.0 - self.recipe.leak)
-            now[:, shown + sent :] = self._summed(obs, sums)
+            sums = before[:, shown + sent : summed] * np.float32(1.0 - self.recipe.leak)
+            now[:, shown + sent : summed] = self._summed(obs, sums)
+        if self._longest:
+            now[:, summed:] = self._recalled()
         return now
+
+    def _recalled(self) -> Features:
+        """Return (E, n_past): what will be some ticks ago when the next observation has come."""
+        assert self._history is not None
+        rows = (self._newest + 1 - self._lags) % self._longest
+        return self._history[rows, :, np.arange(len(rows))].T
+
+    def _remember(self, obs: Features, starts: Bool) -> None:
+        wanted = obs[:, self._past_columns]
+        if self._history is None or self._history.shape[1] != len(obs):
+            self._history = np.tile(wanted, (self._longest, 1, 1))
+        self._newest = (self._newest + 1) % self._longest
+        self._history[self._newest] = wanted
+        if starts.any():
+            self._history[:, starts] = wanted[starts]
 
     def _summed(self, obs: Features, sums: Features | float = 0.0) -> Features:
         added: Features = obs[:, self.recipe.columns] * np.float32(self.recipe.gain) + sums
@@ -237,10 +280,10 @@ def _action_bounds(space: spaces.Space[Any]) -> tuple[Features, Features]:
     return np.zeros(n, np.float32), np.ones(n, np.float32)
 
 
-def _find(wanted: str, names: Sequence[str]) -> list[int]:
+def _find(key: str, wanted: str, names: Sequence[str]) -> list[int]:
     found = [i for i, name in enumerate(names) if name == wanted]
     found = found or [i for i, name in enumerate(names) if fnmatchcase(name, wanted)]
-    _require(bool(found), "integrals", wanted, f"one of the agent's features, {', '.join(names)}")
+    _require(bool(found), key, wanted, f"one of the agent's features, {', '.join(names)}")
     return found
 
 

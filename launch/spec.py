@@ -103,6 +103,7 @@ class MemorySpec(Section):
 
     observations: Positive | None = None  # stacked, newest last
     actions: Annotated[int, Field(ge=0)] | None = None  # own last ones
+    lags: dict[str, list[Positive]] | None = None  # feature or pattern -> ticks ago
     integrals: list[str] | None = None  # features, or patterns of their names
     integral_time_s: Seconds | None = None  # that an integral is divided by
     leak: Share | None = None  # of an integral, per tick

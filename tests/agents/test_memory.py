@@ -55,6 +55,7 @@ class OneCopy:
         nothing = np.zeros(spaces.flatdim(self.space))
         self.sent = deque([nothing] * self.wanted.actions, maxlen=self.wanted.actions)
         self.sums = np.clip(obs[self.columns] * self.gain, -CLIP, CLIP)
+        self.all = [obs]
         return self.features()
 
     def go_on(self, action: np.ndarray, obs: np.ndarray) -> np.ndarray:
@@ -63,12 +64,18 @@ class OneCopy:
         else:
             self.sent.append(spaces.flatten(self.space, action))
         self.shown.append(obs)
+        self.all.append(obs)
         self.sums = self.sums * (1 - self.wanted.leak) + obs[self.columns] * self.gain
         self.sums = np.clip(self.sums, -CLIP, CLIP)
         return self.features()
 
     def features(self) -> np.ndarray:
-        return np.concatenate([*self.shown, *self.sent, self.sums])
+        past = [
+            self.all[max(0, len(self.all) - 1 - lag)][NAMES.index(name)]
+            for name, lags in self.wanted.lags.items()
+            for lag in lags
+        ]
+        return np.concatenate([*self.shown, *self.sent, self.sums, past])
 
 
 @given(
@@ -79,13 +86,14 @@ class OneCopy:
     actions=st.integers(0, 3),
     integrals=st.sampled_from([[], ["b"], ["c", "a"], ["*"]]),
     leak=st.sampled_from([0.0, 0.1, 1.0]),
+    lags=st.sampled_from([{}, {"b": [1]}, {"c": [2, 5], "a": [1]}]),
 )
 @settings(max_examples=60, deadline=None)
 def test_every_copy_sees_the_past_of_its_own_episode(
-    seed, space, n_envs, observations, actions, integrals, leak
+    seed, space, n_envs, observations, actions, integrals, leak, lags
 ) -> None:
     rng = np.random.default_rng(seed)
-    wanted = MemorySettings(observations, actions, tuple(integrals), 3.0, leak)
+    wanted = MemorySettings(observations, actions, lags, tuple(integrals), 3.0, leak)
     memory = Memory(Recipe.of(wanted, NAMES, 2.0), space)
     columns = [0, 1, 2] if integrals == ["*"] else [NAMES.index(name) for name in integrals]
     copies = [OneCopy(wanted, space, columns, 2.0) for _ in range(n_envs)]
@@ -127,9 +135,9 @@ def actions_of(space: spaces.Space) -> bool:
 def test_features_lie_in_the_space_that_is_announced() -> None:
     shown = spaces.Box(np.float32([-1, 0, 0]), np.float32([1, 2, np.inf]))
     for space in SPACES:
-        memory = Memory(Recipe.of(MemorySettings(2, 2, ("c",)), NAMES, 1.0), space)
+        memory = Memory(Recipe.of(MemorySettings(2, 2, {"a": [3]}, ("c",)), NAMES, 1.0), space)
         announced = memory.space(shown)
-        assert announced.shape == (2 * 3 + 2 * spaces.flatdim(space) + 1,)
+        assert announced.shape == (2 * 3 + 2 * spaces.flatdim(space) + 1 + 1,)
         seen = memory.see(np.float32([[1, 2, 1e9]]), np.ones(1, bool))
         assert announced.contains(seen[0])
         memory.acted(np.array([space.sample()]))
