@@ -24,7 +24,7 @@ from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node
-from simulator.frame import Frame
+from simulator.frame import Actions, Frame
 from simulator.link_config import LinkConfig
 from simulator.world import World
 from tests.agents.algorithms.worlds import ConstantCritic
@@ -187,8 +187,9 @@ class FromZero(CounterGrid):
 class Counting:
     """A counting world in which `left` does nothing and the test is `right`, who remembers."""
 
-    def __init__(self, **grid) -> None:
-        self.simulation = Simulation(World(FromZero(**grid), LinkConfig()))
+    def __init__(self, grid: CounterGrid | None = None, **settings) -> None:
+        world = World(grid or FromZero(**settings), LinkConfig())
+        self.simulation = Simulation(world, n_envs=world.spec.n_envs)
 
     def __enter__(self):
         self.simulation.__enter__()
@@ -307,6 +308,50 @@ def test_a_model_refuses_a_world_that_is_remembered_in_another_way(tmp_path: Pat
         env._memory = Memory(replace(env._memory.recipe, leak=0.5), env.action_space)
         with pytest.raises(SetupError, match="use the same memory settings"):
             model.set_env(env)
+
+
+class Echo(CounterGrid):
+    """`right` is shown a coin and is rewarded for choosing what the coin showed a tick ago."""
+
+    def __init__(self) -> None:
+        super().__init__(n_envs=16, length=20, masks=False)
+        self.rng = np.random.default_rng(5)
+        self.coin = np.zeros(16)
+
+    def step(self, actions: Actions) -> Frame:
+        wanted, self.shown_before = self.shown_before, self.coin
+        frame = super().step(actions)
+        rewards = np.stack([np.zeros(16), actions["right"] == wanted], axis=1).astype(np.float32)
+        return replace(frame, rewards=rewards, terminated=np.zeros(16, bool))
+
+    def reset(self, seed: int | None = None) -> Frame:
+        self.shown_before = np.zeros(16)
+        return super().reset()
+
+    def _observations(self) -> dict[str, np.ndarray]:
+        self.coin = self.rng.integers(0, 2, 16).astype(np.float64)
+        shown = np.stack([self.coin, self.coin], axis=1).astype(np.float32)
+        return dict.fromkeys(self.spec.agents, shown)
+
+
+@pytest.mark.parametrize(("remembered", "least", "most"), [(1, 0.3, 0.6), (2, 0.9, 1.0)])
+def test_who_remembers_learns_what_one_observation_does_not_tell(remembered, least, most) -> None:
+    """One observation tells nothing of the coin before it: guessing it gets half of the reward at best."""
+    with Counting(Echo()) as world:
+        model = EnsemblePPO(
+            "MlpPolicy",
+            world.env({"observations": remembered}, rollout_length=16),
+            critic=address(),
+            n_steps=16,
+            batch_size=64,
+            gamma=0.0,
+            learning_rate=3e-3,
+            seed=1,
+            policy_kwargs={"net_arch": [32]},
+        )
+        rewards = []
+        model.learn(14 * 256, callback=lambda local, _: rewards.append(local["rewards"].mean()) or True)
+        assert least < np.mean(rewards[-48:]) < most
 
 
 def address() -> str:
