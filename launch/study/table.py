@@ -51,7 +51,7 @@ def cross_table(study: Study, scores: Sequence[Score]) -> str:
     if not (general and special):
         return text
     rows = [
-        [p, *(str(_ratio(at[p, c].returns, at[c, c].returns)) if (p, c) in at else "" for c in special)]
+        [p, *(_interval(_ratio(at[p, c].returns, at[c, c].returns)) if (p, c) in at else "" for c in special)]
         for p in general
     ]
     heads = ["loss over the specialist's", *special]
@@ -85,7 +85,9 @@ def _row(study: Study, score: Score, rivals: Sequence[Score]) -> list[str]:
     if study.loss_against:
         reference = [rival for rival in rivals if rival.policy == study.loss_against]
         same = bool(reference) and score is reference[0]
-        cells.append("1" if same else str(_ratio(score.returns, reference[0].returns)) if reference else "")
+        cells.append(
+            "1" if same else _interval(_ratio(score.returns, reference[0].returns)) if reference else ""
+        )
     cells += [_figure(name, score.figure(name)) for name in study.metrics]
     for rival in rivals:
         cells.append("" if rival is score else _improvement(score, rival))

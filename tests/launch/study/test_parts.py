@@ -1,0 +1,195 @@
+"""Parts of a study without training: its file, its plan, its conditions, its page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from launch.errors import LaunchError, LaunchFileError
+from launch.evaluation import Episode
+from launch.imports import ROOT
+from launch.study import table
+from launch.study.page import replace_part
+from launch.study.playing import due, play
+from launch.study.reproduce import compare
+from launch.study.rows import RECORD, Plan, State, write_config
+from launch.study.scores import Score, read_scores
+from launch.study.study import Study, find_study, read_study
+from tests.launch.finished_run import finished_run
+
+pytestmark = pytest.mark.timeout(90)
+
+STUDIES = ROOT / "benchmarks" / "studies"
+LAUNCH = """
+name: tiny
+simulator:
+  grid: synthetic
+  n_envs: 2
+  options: {max_steps: 5}
+  scada: {default: {measurement: {delay: {fixed: 1}}}}
+agents: {n_steps: 8, updates: 2}
+"""
+STUDY = """
+name: late
+launch: tiny.yaml
+variants:
+  on time: {simulator.scada.default.measurement.delay.fixed: 1}
+  other: {agents.updates: 9}
+conditions:
+  on time: {simulator.scada.default.measurement.delay.fixed: 1}
+  late: {simulator.scada.default.measurement.delay.fixed: 3}
+seeds: [0]
+scenarios: {seed: 3, episodes: 2}
+policies: [deterministic]
+baselines: [random]
+"""
+
+
+def written(folder: Path, text: str = STUDY) -> Study:
+    (folder / "study.yaml").write_text(text)
+    (folder / "tiny.yaml").write_text(LAUNCH)
+    return read_study(folder / "study.yaml")
+
+
+def plan_of(folder: Path, text: str = STUDY) -> Plan:
+    return Plan(written(folder, text), folder / "out", folder / "tiny.yaml", {})
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_study_can_begin(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = read_study(path)
+    assert study.name == path.stem
+    plan = Plan(study, tmp_path, ROOT / study.launch, {})
+    rows = list(plan.rows())
+    assert len(rows) == len(study.seeds) * len(study.variants)
+    assert len({row.folder for row in rows}) == len(rows)
+    for variant in study.variants:
+        spec, agents = plan.spec(plan.row(variant, 4))
+        assert (spec.seed, spec.evaluator.seed, spec.evaluator.baselines) == (4, study.scenarios.seed, [])
+        assert agents
+        assert plan.state(plan.row(variant, 4)) is State.MISSING
+    assert plan.baseline_spec()[0].simulator.grid == spec.simulator.grid
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("seeds:", "seed:", r"study\.yaml:\d+: seed: unknown key, did you mean seeds\?"),
+        ("  other:", "  on-time:", r"variants: 'on time' and 'on-time' would share a folder; rename one"),
+        ("[random]", "[randm]", r"study\.yaml:\d+: baselines\.0"),
+        ("[random]", "[random]\nloss_against: pi_agc", r"loss_against: 'pi_agc' is not among the baselines"),
+    ],
+)
+def test_what_is_wrong_with_a_study_file_is_told_with_its_place(tmp_path, old, new, fault):
+    with pytest.raises(LaunchFileError, match=fault):
+        written(tmp_path, STUDY.replace(old, new))
+
+
+def test_an_unknown_study_is_told_with_the_nearest_name():
+    with pytest.raises(LaunchFileError, match=r"no study 'frequency', did you mean frequency68\?"):
+        find_study("frequency", STUDIES)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Plan:
+    """Return a plan of which one run was trained, by other means."""
+    plan = plan_of(tmp_path)
+    row = plan.row("on time", 0)
+    finished_run(row.folder)
+    write_config(row.folder, plan.spec(row)[0])
+    (row.folder / RECORD).write_text("{}")
+    return plan
+
+
+def test_a_policy_is_evaluated_under_every_condition_and_baselines_once_in_each(trained):
+    row = trained.row("on time", 0)
+    jobs = list(due(trained, [row]))
+    assert len(jobs) == 4
+    play(jobs, 1, lambda _: None)
+    assert list(due(trained, [row])) == []  # what is there is not played again
+    scores = {(s.policy, s.condition): s for s in read_scores(trained, [row])}
+    assert list(scores) == [
+        ("on time", "on time"),
+        ("on time", "late"),
+        ("random", "on time"),
+        ("random", "late"),
+    ]
+    late, usual = scores["on time", "late"].returns, scores["on time", "on time"].returns
+    assert late.shape == usual.shape == (1, 2)
+    assert (late != usual).any()
+    assert (scores["random", "late"].returns == scores["random", "on time"].returns).all()  # it sees nothing
+    text = table.cross_table(trained.study, list(scores.values()))
+    assert re.search(r"^\| on time \| \S+ \[\S+, \S+\] \| \S+ \[\S+, \S+\] \|$", text, re.MULTILINE)
+
+
+def test_a_run_with_other_settings_than_the_study_asks_for_is_named(trained):
+    asked = Plan(trained.study, trained.folder, trained.launch_file, {"agents.n_steps": 16})
+    with pytest.raises(LaunchError, match=r"seed_0 was trained with .*agents\.n_steps is 8, asked 16"):
+        asked.state(asked.row("on time", 0))
+
+
+def test_another_policy_or_return_is_told(trained, tmp_path):
+    first, second = trained.row("on time", 0), trained.row("other", 0)
+    for row, sha, value in ((first, "aa", 1.0), (second, "bb", 1.0)):
+        (row.folder / "models").mkdir(parents=True, exist_ok=True)
+        entries = [{"agent": "west", "policy_sha256": "cc"}, {"agent": "east", "policy_sha256": sha}]
+        (row.folder / "models" / "manifest.json").write_text(json.dumps({"agents": entries}))
+        episodes = [{"policy": "ensemble", "scenario": s, "episode_return": value + s} for s in range(3)]
+        (row.folder / "evaluation.json").write_text(json.dumps({"episodes": episodes}))
+    assert compare(first, first).same
+    found = compare(first, second)
+    assert not found.same
+    assert str(found) == (
+        "1 of 2 policies have the same SHA-256, 3 of 3 episodes the same return; different: east"
+    )
+
+
+def score(policy: str, variant: str, condition: str, returns: object) -> Score:
+    rows = np.atleast_2d(np.asarray(returns, float))
+    episodes = tuple(
+        tuple(
+            Episode(policy, s, 9, 9, False, value, 0.0, {"max worst": -value}) for s, value in enumerate(run)
+        )
+        for run in rows
+    )
+    return Score(policy, variant, condition, tuple(range(len(rows))), episodes)
+
+
+def test_losses_are_told_as_shares_of_the_baselines_and_extremes_over_all_episodes(tmp_path):
+    text = STUDY.replace(
+        "baselines: [random]", "baselines: [random]\nloss_against: random\nmetrics: [max worst]"
+    )
+    study = written(tmp_path, text)
+    ours = score("on time", "on time", "", [[-1, -2, -3, -6], [-1, -2, -3, -4]])
+    theirs = score("random", "", "", [-2, -4, -6, -8])
+    lines = table.results_table(study, [ours, theirs]).splitlines()
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells[0] == "on time"
+    assert cells[1].startswith("−2.5 [")  # the middle four of eight: -2, -2, -3, -3
+    assert cells[3].startswith("0.5 [")
+    assert cells[4] == "6"
+    assert cells[5].startswith("100 % [")
+
+
+def test_what_was_trained_for_all_conditions_is_held_against_each_specialist(tmp_path):
+    study = written(tmp_path)
+    scores = [score("on time", "on time", c, [-2, -2]) for c in study.conditions]
+    scores += [score("other", "other", c, [-3, -3]) for c in study.conditions]
+    text = table.cross_table(study, scores)
+    assert "| loss over the specialist's | on time |" in text
+    assert "| other | 1.5 |" in text
+
+
+def test_a_study_that_was_not_run_has_its_place_in_the_page(tmp_path):
+    page = tmp_path / "results.md"
+    replace_part(page, "late", "not run yet\n", {}, tmp_path / "pictures")
+    replace_part(page, "late", "| a |\n", {"curves": b"png"}, tmp_path / "pictures")
+    assert page.read_text() == (
+        "# Results\n\n## late\n\n<!-- study: late -->\n\n| a |\n\n"
+        "![late, curves](pictures/learning_late_curves.png)\n\n<!-- end -->\n"
+    )
