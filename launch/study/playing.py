@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -66,8 +67,10 @@ def play(jobs: Sequence[Job], side_by_side: int, say: Say) -> None:
 
 
 def _work(job: Job) -> None:
-    evaluate(job.folder, _quiet, job.settings, job.out)
+    evaluate(job.folder, _tell, job.settings, job.out)
 
 
-def _quiet(_: str) -> None:
-    """Say nothing: progress within one evaluation is not worth a line in a study."""
+def _tell(text: str) -> None:
+    """Pass on what is left out of an evaluation; how far it is is not worth a line in a study."""
+    if "left out" in text:
+        sys.stdout.write(f"{text}\n")
