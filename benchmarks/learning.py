@@ -47,7 +47,8 @@ def say(text: str) -> None:
 def main() -> int:
     arguments = parser().parse_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: `&` in a script has it ignored
+        signal.signal(number, interrupt)
     try:
         return run(arguments)
     except (LaunchError, AgentsError, SimulatorError) as error:
