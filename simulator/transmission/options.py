@@ -48,7 +48,8 @@ class Options:
     reward: Literal["shared", "local"] = "shared"
     reward_survival: float = 0.5  # per step
     reward_margin: float = 0.5  # per step, times the mean margin of the lines
-    reward_overload: float = 0.5  # per step and line, times (rho - 1)
+    reward_overload: float = 0.5  # per step and line, times (rho - reward_overload_from)
+    reward_overload_from: float = 1.0  # rho from which on a line counts as overloaded
     reward_game_over: float = -10.0  # once
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class Options:
         self._check_rules()
         self._check_scenarios()
         _require(_is_number(self.gate) and self.gate >= 0, "gate", self.gate, "a number >= 0 (rho)")
-        for name in ("reward_survival", "reward_margin", "reward_overload", "reward_game_over"):
+        for name in REWARDS:
             _require(_is_number(getattr(self, name)), name, getattr(self, name), "a finite number")
 
     def _check_rules(self) -> None:
@@ -92,6 +93,9 @@ class Options:
 
 FLAGS = (
     "test", "border", "forecasts", "alone_lines", "auto_reconnect", "limit_infeasible", "opponent",
+)  # fmt: skip
+REWARDS = (
+    "reward_survival", "reward_margin", "reward_overload", "reward_overload_from", "reward_game_over",
 )  # fmt: skip
 RULES = (
     "cooldown_substation", "cooldown_line", "reconnection", "overflow_allowed",

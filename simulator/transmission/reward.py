@@ -1,7 +1,7 @@
 """Rewards: staying alive, room on the lines, no overload; one for the team, or one per cluster.
 
     r = survival + margin * mean over lines of max(0, 1 - rho^2)
-                 - overload * sum over lines of max(0, rho - 1)
+                 - overload * sum over lines of max(0, rho - from)
 
 and the game-over reward in the step that ends in a blackout. A line out of service has no margin, so that
 taking lines out does not pay. The margin is that of the first L2RPN challenge (Marot et al., "Learning to
@@ -40,7 +40,7 @@ class Rewards:
         rho = self._layout.view(rows, "rho")
         in_service = self._layout.view(rows, "line_status")
         margin = (np.maximum(0.0, 1.0 - rho**2) * in_service) @ self._mean.T
-        overload = np.maximum(0.0, rho - 1.0) @ self._lines.T
+        overload = np.maximum(0.0, rho - options.reward_overload_from) @ self._lines.T
         alive = options.reward_survival + options.reward_margin * margin - options.reward_overload * overload
         out = np.where(terminated[:, None], options.reward_game_over, alive)
         return out[:, self._group].astype(np.float32)

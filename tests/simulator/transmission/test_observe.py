@@ -107,6 +107,15 @@ def test_busbars_and_maintenance_and_time_are_encoded_as_documented(system, clus
     assert state[0, [sin_day, cos_day]] == pytest.approx([1.0, 0.0], abs=1e-6)  # six in the morning
 
 
+def test_an_overload_may_count_before_the_limit(system, clusters, row):
+    rows = row[None]
+    rho = Layout(system).view(rows, "rho")
+    options = Options(reward_survival=0.0, reward_margin=0.0, reward_overload=2.0, reward_overload_from=0.5)
+    reward = Rewards(system, clusters, options, [0]).of(rows, np.array([False]))
+    assert rho.max() > 0.5
+    assert reward[0, 0] == pytest.approx(-2.0 * np.maximum(rho - 0.5, 0.0).sum(), rel=1e-5)
+
+
 def test_rewards_are_those_of_the_formula(system, clusters, row):
     layout = Layout(system)
     rows = np.repeat(row, 2, axis=0)
