@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    arguments = parser().parse_args()
+    arguments = parser().parse_intermixed_args()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: `&` in a script has it ignored
         signal.signal(number, interrupt)
@@ -144,8 +145,8 @@ def variants(study: Study, text: str) -> dict[str, Overrides]:
 def command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the table anew, without where it goes."""
     chosen = [("--seeds", arguments.seeds), ("--variants", arguments.variants), ("--jobs", arguments.jobs)]
-    options = [f"{name} {value}" for name, value in chosen if value not in (None, 1)]
-    return " ".join(["python benchmarks/learning.py", arguments.grid, *options, *words(overrides(arguments))])
+    options = [word for name, value in chosen if value not in (None, 1) for word in (name, str(value))]
+    return f"python benchmarks/learning.py {shlex.join([arguments.grid, *options, *words(overrides(arguments))])}"
 
 
 def words(given: Overrides) -> list[str]:
