@@ -146,7 +146,8 @@ def command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the table anew, without where it goes."""
     chosen = [("--seeds", arguments.seeds), ("--variants", arguments.variants), ("--jobs", arguments.jobs)]
     options = [word for name, value in chosen if value not in (None, 1) for word in (name, str(value))]
-    return f"python benchmarks/learning.py {shlex.join([arguments.grid, *options, *words(overrides(arguments))])}"
+    given = shlex.join([arguments.grid, *options, *words(overrides(arguments))])
+    return f"python benchmarks/learning.py {given}"
 
 
 def words(given: Overrides) -> list[str]:
