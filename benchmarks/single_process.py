@@ -1,10 +1,11 @@
-"""Centralized MAPPO in one process, in plain torch: what distributing the agents over processes costs.
+"""MAPPO in one process, in plain torch: what distributing the agents over processes costs.
 
     python benchmarks/single_process.py                      speed and return on frequency68
-    python benchmarks/single_process.py --updates 300        about a million environment steps
+    python benchmarks/single_process.py --updates 600        about a million environment steps
+    python benchmarks/single_process.py --independent        a policy for each agent, as in the ensemble
     python benchmarks/single_process.py --ensemble           the launch file's ensemble of processes beside it
 
-One actor shared by all agents (each is told its kind), one critic on the global state; no bus, no messages.
+One actor shared by all agents (each is told its kind), or one each; one critic on the global state; no bus.
 The grid, its SCADA link, the memory, the hyperparameters and the advantages are those of the launch file.
 
 C. Yu et al., The surprising effectiveness of PPO in cooperative multi-agent games (2022), arXiv:2103.01955.
@@ -95,35 +96,49 @@ class Table:
         return np.concatenate([np.stack(shown), kinds], axis=-1)
 
 
-class Actor(nn.Module):
-    """A Gaussian policy shared by all agents."""
+class Actors(nn.Module):
+    """Gaussian policies of n agents as one batch: one shared by all (g = 1), or one for each (g = n)."""
 
-    def __init__(self, n_inputs: int, n_actions: int, hidden: list[int], log_std: float) -> None:
+    def __init__(self, g: int, n_inputs: int, n_actions: int, hidden: list[int], log_std: float) -> None:
         super().__init__()
-        sizes = [n_inputs, *hidden]
-        layers: list[nn.Module] = []
-        for size, following in pairwise(sizes):
-            layers += [_linear(size, following, 2**0.5), nn.Tanh()]
-        self.mean = nn.Sequential(*layers, _linear(sizes[-1], n_actions, 0.01))
-        self.log_std = nn.Parameter(th.full((n_actions,), log_std))
+        sizes = [n_inputs, *hidden, n_actions]
+        gains = [2**0.5] * len(hidden) + [0.01]
+        weights = [_orthogonal(g, *pair, gain) for pair, gain in zip(pairwise(sizes), gains, strict=True)]
+        self.weights = nn.ParameterList(weights)
+        self.biases = nn.ParameterList(th.zeros(g, 1, size) for size in sizes[1:])
+        self.log_std = nn.Parameter(th.full((g, 1, n_actions), log_std))
+
+    def mean(self, seen: th.Tensor) -> th.Tensor:
+        """Return (n, N, k) for (n, N, d)."""
+        *hidden, last = zip(self.weights, self.biases, strict=True)
+        for weight, bias in hidden:
+            seen = th.tanh(seen @ weight + bias)
+        return seen @ last[0] + last[1]
 
     def log_prob(self, seen: th.Tensor, actions: th.Tensor) -> th.Tensor:
-        """Return (...,) log-probabilities."""
+        """Return (n, N) log-probabilities."""
         return th.distributions.Normal(self.mean(seen), self.log_std.exp()).log_prob(actions).sum(-1)
 
+    def clip_gradients(self, longest: float) -> None:
+        """Shorten the gradient of each policy by itself, as separate learners do."""
+        gradients = [parameter.grad for parameter in self.parameters()]
+        norm = sum((grad**2).flatten(1).sum(1) for grad in gradients).sqrt()
+        shorter = (longest / (norm + 1e-6)).clamp(max=1.0)
+        for grad in gradients:
+            grad *= shorter.view(-1, 1, 1)
 
-def _linear(n_in: int, n_out: int, gain: float) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
-    nn.init.orthogonal_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)
-    return layer
+
+def _orthogonal(g: int, n_in: int, n_out: int, gain: float) -> nn.Parameter:
+    each = [nn.init.orthogonal_(th.empty(n_out, n_in), gain).T for _ in range(g)]
+    return nn.Parameter(th.stack(each).contiguous())
 
 
 class Mappo:
     """The training loop."""
 
-    def __init__(self, spec: LaunchSpec, seed: int) -> None:
+    def __init__(self, spec: LaunchSpec, seed: int, *, independent: bool) -> None:
         th.manual_seed(seed)
+        self.independent = independent
         self.spec, self.rng = spec, np.random.default_rng(seed)
         self.chosen = spec.agents.hyperparameters.model_dump(exclude_none=True)
         self.per_scenario = spec.simulator.copies_per_scenario
@@ -131,8 +146,9 @@ class Mappo:
         self.seen = self.table.reset()
         kwargs: dict[str, Any] = self.chosen.get("policy_kwargs", {})
         hidden, log_std = kwargs.get("net_arch", [128, 128]), kwargs.get("log_std_init", 0.0)
-        self.actor = Actor(self.seen.shape[-1], self.table.n_actions, hidden, log_std)
-        self.optimizer = th.optim.Adam(self.actor.parameters(), eps=1e-5)
+        self.n, _, n_inputs = self.seen.shape
+        self.actors = Actors(self.n if independent else 1, n_inputs, self.table.n_actions, hidden, log_std)
+        self.optimizer = th.optim.Adam(self.actors.parameters(), eps=1e-5)
         critic = spec.critic.model_dump(exclude={"mode", "external", "restart"})
         self.critic = ValueTrainer(
             self.table.state().shape[1], 1, CriticSettings.from_mapping({**critic, "seed": seed})
@@ -154,8 +170,8 @@ class Mappo:
         for _ in range(n_steps):
             with th.no_grad():
                 mean, std = (
-                    self.actor.mean(th.from_numpy(self.seen)).numpy(),
-                    self.actor.log_std.exp().numpy(),
+                    self.actors.mean(th.from_numpy(self.seen)).numpy(),
+                    self.actors.log_std.exp().numpy(),
                 )
             noise = self.rng.standard_normal(mean.shape).astype(np.float32)
             actions = mean + std * noise
@@ -187,18 +203,20 @@ class Mappo:
         self.critic.update(rollout["states"][:-1], (advantages + values[:-1])[..., None])
         advantages = beside_siblings(advantages, self.per_scenario)
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        shape = rollout["log_prob"].shape  # (T, n, E)
-        seen, actions = (th.from_numpy(rollout[k].reshape(np.prod(shape), -1)) for k in ("seen", "actions"))
-        old = th.from_numpy(rollout["log_prob"].reshape(-1))
-        merit = th.from_numpy(np.repeat(advantages[:, None], shape[1], axis=1).reshape(-1))
-        clip, size = self.chosen.get("clip_range", 0.2), self.chosen.get("batch_size", 64) * shape[1]
+        seen, actions, old = (
+            th.from_numpy(np.moveaxis(rollout[name], 0, 1).reshape(self.n, advantages.size, -1))
+            for name in ("seen", "actions", "log_prob")
+        )
+        old, merit = old[..., 0], th.from_numpy(advantages.ravel())
+        clip, size = self.chosen.get("clip_range", 0.2), self.chosen.get("batch_size", 64)
         for _ in range(self.chosen.get("n_epochs", 10)):
-            for rows in th.randperm(len(old)).split(size):
-                ratio = (self.actor.log_prob(seen[rows], actions[rows]) - old[rows]).exp()
-                gain = th.min(ratio * merit[rows], ratio.clamp(1 - clip, 1 + clip) * merit[rows])
+            for rows in th.randperm(len(merit)).split(size):
+                ratio = (self.actors.log_prob(seen[:, rows], actions[:, rows]) - old[:, rows]).exp()
+                clipped = ratio.clamp(1 - clip, 1 + clip)
+                gain = th.min(ratio * merit[rows], clipped * merit[rows]).mean(1)
                 self.optimizer.zero_grad()
-                (-gain.mean()).backward()
-                nn.utils.clip_grad_norm_(self.actor.parameters(), self.chosen.get("max_grad_norm", 0.5))
+                (-gain.sum() if self.independent else -gain.mean()).backward()
+                self.actors.clip_gradients(self.chosen.get("max_grad_norm", 0.5))
                 self.optimizer.step()
 
     def evaluate(self, episodes: int) -> np.ndarray:
@@ -207,7 +225,7 @@ class Mappo:
         seen, total, going = table.reset(), np.zeros(episodes), np.ones(episodes, np.bool_)
         while going.any():
             with th.no_grad():
-                seen = table.step(self.actor.mean(th.from_numpy(seen)).numpy())
+                seen = table.step(self.actors.mean(th.from_numpy(seen)).numpy())
             total += going * table.frame.rewards.mean(axis=1)
             going &= ~table.frame.done
         return total
@@ -240,18 +258,20 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=30, help="rollouts to learn from (30)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=64, help="held-out episodes (64); 0: none")
+    parser.add_argument("--independent", action="store_true", help="a policy for each agent")
     parser.add_argument("--ensemble", action="store_true", help="measure the ensemble of processes, too")
     arguments = parser.parse_args()
     th.set_num_threads(1)
     spec = read_spec(arguments.file, arguments.overrides)
-    mappo = Mappo(spec, arguments.seed)
+    mappo = Mappo(spec, arguments.seed, independent=arguments.independent)
     begin = time.perf_counter()
     for update in range(arguments.updates):
         mappo.update(1.0 - update / arguments.updates)
     seconds = time.perf_counter() - begin
     steps = arguments.updates * spec.agents.n_steps * spec.simulator.n_envs
     rate = steps / seconds
-    print(f"one process, shared actor: {steps:,} environment steps in {seconds:.0f} s, {rate:,.0f} a second")
+    whose = "a policy for each agent" if arguments.independent else "a shared actor"
+    print(f"one process, {whose}: {steps:,} environment steps in {seconds:.0f} s, {rate:,.0f} a second")
     if arguments.episodes:
         returns = mappo.evaluate(arguments.episodes)
         mean, middle = returns.mean(), np.median(returns)
