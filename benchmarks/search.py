@@ -3,10 +3,10 @@
     python benchmarks/search.py                                              frequency68, 16 trials
     python benchmarks/search.py --file launch/files/microgrid6.yaml actions=continuous --trials 8
 
-Each trial draws one value of every row of the space below, trains a policy for each agent (as the ensemble does,
-but in one process) for the same number of environment steps, and is scored by its mean return on scenarios that
-neither training nor the evaluations of docs/results.md use. The best trials come first; the launch files have
-what won.
+Each trial draws one value of every row of the space below, trains a policy for each agent (as the ensemble
+does, but in one process) for the same number of environment steps, and is scored by its mean return on
+scenarios that neither training nor the evaluations of docs/results.md use. The best trials come first; the
+launch files have what won.
 
 J. Bergstra and Y. Bengio, Random search for hyper-parameter optimization, JMLR 13 (2012).
 """
