@@ -275,7 +275,7 @@ def main() -> None:
     if arguments.episodes:
         returns = mappo.evaluate(arguments.episodes)
         mean, middle = returns.mean(), np.median(returns)
-        print(f"return on {arguments.episodes} held-out episodes: mean {mean:.0f}, median {middle:.0f}")
+        print(f"return on {arguments.episodes} held-out episodes: mean {mean:.4g}, median {middle:.4g}")
     if arguments.ensemble:
         words = [*arguments.overrides, f"updates={arguments.updates}"]
         bus = ensemble_rate(arguments.file, words)
