@@ -123,6 +123,10 @@ def _check_sense(root: Entry, spec: LaunchSpec) -> None:
     if spec.simulator.mode == "lockstep" and spec.simulator.period_s is not None:
         text = "is for simulator.mode: realtime; lockstep waits for the agents"
         faults.append(fault_at(root, ("simulator", "period_s"), text))
+    siblings, copies = spec.simulator.copies_per_scenario, spec.simulator.n_envs
+    if copies % siblings:
+        text = f"got {siblings}, expected a divisor of simulator.n_envs = {copies}"
+        faults.append(fault_at(root, ("simulator", "copies_per_scenario"), text))
     if spec.critic.history_ticks <= spec.agents.n_steps:
         text = f"got {spec.critic.history_ticks}, expected more than agents.n_steps = {spec.agents.n_steps}"
         faults.append(fault_at(root, ("critic", "history_ticks"), text))

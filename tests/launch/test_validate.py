@@ -64,6 +64,10 @@ def spec_of(text: str) -> LaunchSpec:
         (LEAST + "nodes: {rec: {modul: x}}\n", "nodes.rec.modul: unknown key, did you mean module?"),
         (LEAST + "nodes: {'a b': {module: x}}\n", "a name of letters, digits"),
         (LEAST + "broker: {external: true}\n", "broker.external: needs broker.address"),
+        (
+            "name: x\nsimulator: {grid: synthetic, n_envs: 6, copies_per_scenario: 4}\n",
+            "simulator.copies_per_scenario: got 4, expected a divisor of simulator.n_envs = 6",
+        ),
         ("name: x\n", "simulator: is missing"),
         ("name: x\nsimulator: {grid: g, period_s: 1.0}\n", "simulator.period_s: is for simulator.mode"),
         ("name: x\nsimulator:\n  grid: g\n  scada:\n    default: {measurement: {delay: {fixd: 1}}}\n",
