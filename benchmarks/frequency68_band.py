@@ -3,8 +3,9 @@
     python benchmarks/frequency68_band.py                        tuned PI-AGC
     python benchmarks/frequency68_band.py runs/latest/models     and the policies of a run
 
-With measurements two ticks late, a contingency or a repair shows in an observation two ticks after it, and what
-is done about it acts in the third: whatever happens in the first three ticks is out of every controller's reach.
+With measurements two ticks late, a contingency or a repair shows in an observation two ticks after it,
+and what is done about it acts in the third: whatever happens in the first three ticks is out of every
+controller's reach.
 """
 
 from __future__ import annotations
