@@ -23,8 +23,11 @@ from agents.saved_policy import SavedPolicy
 from simulator.frame import GridSpec
 
 DELAY = 2  # ticks
-SPANS = ((0, DELAY + 1, "blind: 0 to 2 ticks after a change"), (DELAY + 1, 10, "3 to 9 ticks after"),
-         (10, np.inf, "later, or no contingency yet"))  # fmt: skip
+SPANS = (  # ticks since a contingency or a repair, first and last
+    (0, DELAY, "blind: 0 to 2 ticks after a change"),
+    (DELAY + 1, 9, "3 to 9 ticks after"),
+    (10, np.inf, "later, or nothing has changed yet"),
+)
 Rule = Callable[[GridSpec, str], Policy]
 
 
@@ -52,8 +55,8 @@ def outside(rule: Rule, episodes: int, seed: int) -> tuple[dict[str, tuple[int, 
         starts, before = frame.done, active
         left = frame.info["within_0.2_hz"] < 0.5
         beyond += int(frame.info["buses_outside"].sum())
-        for first, end, name in SPANS:
-            here = (since >= first) & (since < end)
+        for first, last, name in SPANS:
+            here = (since >= first) & (since <= last)
             counts[name] = (counts[name][0] + int((left & here).sum()), counts[name][1] + int(here.sum()))
     return counts, beyond
 
