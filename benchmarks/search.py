@@ -59,8 +59,9 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     draws: list[dict[str, str]] = [{}]  # the launch file's own values
-    for _ in range(arguments.trials):
-        draws.append({name: str(rng.choice(values)) for name, values in SPACE.items()})
+    draws += [
+        {name: str(rng.choice(values)) for name, values in SPACE.items()} for _ in range(arguments.trials)
+    ]
     scores: dict[int, float] = {}
     with ProcessPoolExecutor(arguments.jobs) as pool:
         work = {
