@@ -17,6 +17,7 @@ from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.assemble import assemble
 from launch.display import Display, make_display
+from launch.interrupt import remembered_interrupt
 from launch.launch_file import list_arguments, read_launch_file
 from launch.program import Program
 from launch.run_folder import RunFolder, new_run_folder, point_latest
@@ -90,14 +91,15 @@ def _run(
         folder.write_address(address)
     for node in program.nodes:
         folder.write_settings(node)
-    with display:
+    with display, remembered_interrupt() as check_interrupt:
         if options.threads:
             from launch.threads import run_threads
 
-            code = run_threads(program)
+            code = run_threads(program, check_interrupt)
         else:
             from launch.supervisor import Supervisor
 
+            check_interrupt()
             code = Supervisor(program, folder, display, verbose=options.verbose).run()
     if code != 0 or spec.player is not None:
         return code

@@ -56,6 +56,9 @@ def test_ctrl_c_ends_threads_too(tmp_path: Path) -> None:
     ) as run:
         wait_until(lambda: (tmp_path / "run" / "nodes" / "block_1.json").exists())
         os.killpg(run.pid, signal.SIGINT)
-        _, errors = run.communicate(timeout=20)
+        try:
+            _, errors = run.communicate(timeout=30)
+        finally:
+            run.kill()
     assert run.returncode == 130
     assert "Traceback" not in errors
