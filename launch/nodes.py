@@ -6,6 +6,9 @@ Every node takes `--name NAME --broker ADDRESS --config FILE.json`, reports itse
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +55,36 @@ def broker_arguments(address: str) -> tuple[str, ...]:
 def node_arguments(name: str, address: str, settings: Path) -> tuple[str, ...]:
     """Return the arguments of every other node."""
     return ("--name", name, "--broker", address, "--config", str(settings))
+
+
+def import_here(nodes: Iterable[Node]) -> None:
+    """Import what nodes need, one after the other, before they run as threads.
+
+    Of threads that import modules which need each other, Python lets one go on with a module that is half
+    made, rather than have them wait for each other for ever.
+    """
+    for node in nodes:
+        for module in _needed(node):
+            with suppress(Exception):  # the node says so itself when it runs
+                import_module(module)
+
+
+def _needed(node: Node) -> tuple[str, ...]:
+    match node.kind:
+        case Kind.RECORDER:
+            return ("broker.bag.recorder",)
+        case Kind.SIMULATOR:
+            from simulator.registry import FAMILIES
+
+            family = str(node.config.get("grid", "")).partition(":")[0]
+            return ("simulator.making", "simulator.node", FAMILIES.get(family, "simulator"))
+        case Kind.CRITIC:
+            return PRELOADED
+        case Kind.AGENT if node.config.get("baseline"):
+            return ("agents.node",)
+        case Kind.AGENT:
+            return (*PRELOADED, "agents.saved_policy")
+    return ()
 
 
 def run_here(node: Node, bus: BusNode) -> int:

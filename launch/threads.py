@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from broker import Node as BusNode
 from launch.errors import NodeFailedError
-from launch.nodes import run_here
+from launch.nodes import import_here, run_here
 from launch.program import Kind, Node, Program
 
 _TURN_S = 0.05
@@ -61,6 +61,7 @@ def run_threads(program: Program, meanwhile: Callable[[], None] = lambda: None) 
         NodeFailedError: a node failed, with the node's own error as cause.
     """
     nodes = [node for node in program.nodes if node.kind != Kind.BROKER and not node.external]
+    import_here(nodes)
     threads = [NodeThread(node, program.address) for node in nodes]
     with ExitStack() as stack:
         stack.callback(_stop, threads)
