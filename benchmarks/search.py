@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch as th
+from mappo import Mappo, read_spec
 from rich.progress import track
-from single_process import ROOT, Mappo, read_spec
 
+ROOT = Path(__file__).parents[1]
 VALIDATION = 3000  # seed of the scenarios that trials are scored on
 SPACE: dict[str, list[str]] = {
     "agents.n_steps": ["10", "25", "50"],
