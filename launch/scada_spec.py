@@ -31,6 +31,8 @@ def _as_written(hint: Any) -> Any:
         return model_of(hint)
     if hint == tuple[tuple[float, float], ...]:
         return list[list[float]]
+    if hint == tuple[float, ...]:
+        return list[float]
     return hint
 
 

@@ -26,11 +26,31 @@ class Delivery:
     fresh: Bool  # (E,) True where something arrived in this tick
 
 
+@dataclass(frozen=True)
+class Streams:
+    """Where a channel's random numbers come from."""
+
+    messages: np.random.SeedSequence  # drawn for every message
+    episodes: np.random.SeedSequence  # drawn once per episode; channels that share it draw the same
+    copies_per_scenario: int = 1  # neighbouring copies that share what is drawn once per episode
+
+    def of_episode(self, copy: int, episode: int) -> np.random.Generator:
+        """Return a generator that knows scenario and episode, and nothing of what was done in them."""
+        key = (*self.episodes.spawn_key, copy // self.copies_per_scenario, episode)
+        return np.random.default_rng(np.random.SeedSequence(self.episodes.entropy, spawn_key=key))
+
+
 class Channel:
     """One direction of one agent's link: a row of values per tick and copy.
 
-    The leading `analog` columns are measured quantities, subject to noise, quantum and deadband; the
-    rest (action masks) only travel along.
+    Args:
+        config: the settings.
+        width: columns of a row.
+        n_envs: E.
+        dt_s: simulation time of a tick.
+        streams: where everything random comes from.
+        analog: leading columns that are measured quantities, subject to noise, quantum and deadband; the
+            rest (action masks) only travel along. None: all.
     """
 
     def __init__(
@@ -39,13 +59,16 @@ class Channel:
         width: int,
         n_envs: int,
         dt_s: float,
-        seed: np.random.SeedSequence,
+        streams: Streams,
         analog: int | None = None,
     ) -> None:
         self.config = config
         self._analog = width if analog is None else analog
         self._dt_s = dt_s
-        self._rng = np.random.default_rng(seed)
+        self._streams = streams
+        self._rng = np.random.default_rng(streams.messages)
+        self._episode = np.zeros(n_envs, np.int64)  # episodes begun
+        self._delay_of_episode = np.zeros(n_envs)  # ticks, where it is drawn once per episode
         self.max_ticks = _max_ticks(config.delay, dt_s)
         slots = self.max_ticks + 1
         self._values = np.zeros((slots, n_envs, width), np.float32)
@@ -65,6 +88,11 @@ class Channel:
         self._held[copies] = values[copies]
         self._held_tick[copies] = tick
         self._fresh_tick[copies] = tick
+        if self.config.delay.every == "episode":
+            for copy in np.flatnonzero(copies):
+                rng = self._streams.of_episode(int(copy), int(self._episode[copy]))
+                self._delay_of_episode[copy] = self._draw_delay(1, rng)[0]
+        self._episode[copies] += 1
 
     def send(self, values: Float32, tick: int, time_s: NDArray[np.float64]) -> None:
         """Put one row per copy on its way.
@@ -78,7 +106,8 @@ class Channel:
         lost = ~changed | self._in_outage(time_s)
         if self.config.loss > 0:
             lost |= self._rng.random(lost.shape) < self.config.loss
-        arrival = tick + self._draw_delay(lost.shape[0])
+        once = self.config.delay.every == "episode"
+        arrival = tick + (self._delay_of_episode if once else self._draw_delay(len(lost), self._rng))
         if not self.config.reorder:
             arrival = np.maximum(arrival, self._last_arrival)
             self._last_arrival = np.where(lost, self._last_arrival, arrival)
@@ -145,18 +174,20 @@ class Channel:
             out |= (time_s >= begin) & (time_s < end)
         return out
 
-    def _draw_delay(self, n_envs: int) -> NDArray[np.float64]:
-        """Return (E,) delays in ticks."""
+    def _draw_delay(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (n,) delays in ticks."""
         delay = self.config.delay
-        total = np.full(n_envs, delay.fixed, np.float64)
+        total = np.full(n, delay.fixed, np.float64)
         if delay.distribution == "uniform":
-            total += self._rng.uniform(0.0, 2.0 * delay.mean, n_envs)
+            total += rng.uniform(0.0, 2.0 * delay.mean, n)
         elif delay.distribution == "gamma":
             shape = (delay.mean / delay.std) ** 2
-            total += self._rng.gamma(shape, delay.mean / shape, n_envs)
+            total += rng.gamma(shape, delay.mean / shape, n)
         elif delay.distribution == "lognormal":
             variance = np.log1p((delay.std / delay.mean) ** 2)
-            total += self._rng.lognormal(np.log(delay.mean) - variance / 2, np.sqrt(variance), n_envs)
+            total += rng.lognormal(np.log(delay.mean) - variance / 2, np.sqrt(variance), n)
+        elif delay.distribution == "choice":
+            total += rng.choice(delay.choices, n)
         if delay.unit == "seconds":
             total /= self._dt_s
         # A delay of a whole number of ticks must not slip to the next one by rounding.
@@ -164,7 +195,8 @@ class Channel:
 
 
 def _max_ticks(delay: Delay, dt_s: float) -> int:
-    if delay.distribution != "none":
+    if delay.distribution not in ("none", "choice"):
         return delay.limit_ticks
-    fixed = delay.fixed / dt_s if delay.unit == "seconds" else delay.fixed
-    return int(np.ceil(fixed - 1e-9))
+    longest = delay.fixed + max(delay.choices, default=0.0)
+    ticks = int(np.ceil((longest / dt_s if delay.unit == "seconds" else longest) - 1e-9))
+    return min(ticks, delay.limit_ticks) if delay.choices else ticks

@@ -14,7 +14,8 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from simulator.errors import OptionError
 
-Distribution = Literal["none", "uniform", "lognormal", "gamma"]
+Distribution = Literal["none", "uniform", "lognormal", "gamma", "choice"]
+Every = Literal["message", "episode"]
 Unit = Literal["ticks", "seconds"]
 
 
@@ -29,7 +30,9 @@ class Delay:
     """How long a message is under way: `fixed` plus a random part, both in `unit`.
 
     The random part is uniform on [0, 2 mean], or lognormal or gamma with the given mean and
-    standard deviation; the total is then cut off at `limit_ticks`.
+    standard deviation, or one of `choices`, each as likely; the total is then cut off at `limit_ticks`.
+    It is drawn anew for every message, or once per episode: then for all agents with the same settings
+    at once, as a network is slow as a whole, and for all copies of one scenario.
     """
 
     fixed: float = 0.0
@@ -37,6 +40,8 @@ class Delay:
     distribution: Distribution = "none"
     mean: float = 0.0
     std: float = 0.0
+    choices: tuple[float, ...] = ()
+    every: Every = "message"
     limit_ticks: int = 16
 
     def __post_init__(self) -> None:
@@ -49,6 +54,10 @@ class Delay:
         needs_spread = self.distribution in ("lognormal", "gamma")
         _require(not needs_spread or (self.mean > 0 and self.std > 0), "delay.mean and delay.std",
                  (self.mean, self.std), f"both > 0 with distribution '{self.distribution}'")  # fmt: skip
+        chosen = all(isfinite(choice) and choice >= 0 for choice in self.choices)
+        _require(chosen and bool(self.choices) == (self.distribution == "choice"), "delay.choices",
+                 self.choices, "numbers >= 0 with distribution 'choice', none with any other")  # fmt: skip
+        _require(self.every in get_args(Every), "delay.every", self.every, f"one of {get_args(Every)}")
         _require(self.limit_ticks >= 0, "delay.limit_ticks", self.limit_ticks, "an integer >= 0")
 
 
@@ -159,6 +168,8 @@ def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
             values[key] = _build(_NESTED[key], value, f"{where}.{key}")
         elif key == "outages":
             values[key] = tuple(tuple(outage) for outage in value)
+        elif key == "choices":
+            values[key] = tuple(value)
         else:
             values[key] = value
     try:

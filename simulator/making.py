@@ -55,7 +55,7 @@ def make(
     else:
         link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
     grid = kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
-    return World(grid, link, smoothing, seed)
+    return World(grid, link, smoothing, seed, copies_per_scenario)
 
 
 def make_world(settings: SimulatorSettings) -> World:

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from simulator.actions import action_width
-from simulator.channel import Channel
+from simulator.channel import Channel, Streams
 from simulator.errors import OptionError
 from simulator.frame import Actions, Bool, Float32, GridSpec
 from simulator.link_config import ChannelConfig, LinkConfig
@@ -38,9 +38,12 @@ class ScadaLink:
         spec: the bare grid's description.
         masked: whether observations come with action masks.
         seed: of delays, losses and noise; every channel has a stream of its own.
+        copies_per_scenario: neighbouring copies that share what is drawn once per episode.
     """
 
-    def __init__(self, config: LinkConfig, spec: GridSpec, masked: bool, seed: int) -> None:
+    def __init__(
+        self, config: LinkConfig, spec: GridSpec, masked: bool, seed: int, copies_per_scenario: int = 1
+    ) -> None:
         self.config = config
         self._spec = spec
         self._up: dict[str, Channel] = {}
@@ -49,13 +52,12 @@ class ScadaLink:
         self._now_masks: Mapping[str, Bool] | None = None
         for index, agent in enumerate(spec.agents):
             link = config.of(agent)
-            seeds = [np.random.SeedSequence(seed, spawn_key=(index, way)) for way in (_MEASUREMENT, _COMMAND)]
             if not link.measurement.transparent:
-                self._up[agent] = self._measurement_channel(
-                    link.measurement, agent, masked, seeds[_MEASUREMENT]
-                )
+                streams = self._streams(seed, index, _MEASUREMENT, copies_per_scenario)
+                self._up[agent] = self._measurement_channel(link.measurement, agent, masked, streams)
             if not link.command.transparent:
-                self._down[agent] = self._command_channel(link.command, agent, seeds[_COMMAND])
+                streams = self._streams(seed, index, _COMMAND, copies_per_scenario)
+                self._down[agent] = self._command_channel(link.command, agent, streams)
 
     def start(
         self,
@@ -151,15 +153,23 @@ class ScadaLink:
             return observations[agent]
         return np.concatenate([observations[agent], masks[agent].astype(np.float32)], axis=1)
 
+    def _streams(self, seed: int, index: int, way: int, copies_per_scenario: int) -> Streams:
+        n_agents = len(self._spec.agents)  # the number of no agent: what is drawn once per episode is for all
+        return Streams(
+            np.random.SeedSequence(seed, spawn_key=(index, way)),
+            np.random.SeedSequence(seed, spawn_key=(n_agents, way)),
+            copies_per_scenario,
+        )
+
     def _measurement_channel(
-        self, config: ChannelConfig, agent: str, masked: bool, seed: np.random.SeedSequence
-    ) -> Channel:  # fmt: skip
+        self, config: ChannelConfig, agent: str, masked: bool, streams: Streams
+    ) -> Channel:
         shown = int(self._spec.observation_spaces[agent].shape[0])
         space = self._spec.action_spaces[agent]
         extra = int(space.n) if masked and isinstance(space, spaces.Discrete) else 0
-        return Channel(config, shown + extra, self._spec.n_envs, self._spec.dt_s, seed, analog=shown)
+        return Channel(config, shown + extra, self._spec.n_envs, self._spec.dt_s, streams, analog=shown)
 
-    def _command_channel(self, config: ChannelConfig, agent: str, seed: np.random.SeedSequence) -> Channel:
+    def _command_channel(self, config: ChannelConfig, agent: str, streams: Streams) -> Channel:
         space = self._spec.action_spaces[agent]
         distorts = config.noise_std + config.quantum + config.deadband > 0
         if distorts and not isinstance(space, spaces.Box):
@@ -168,7 +178,7 @@ class ScadaLink:
                 f"its actions are choices ({space}), not quantities"
             )
             raise OptionError(msg)
-        return Channel(config, action_width(space), self._spec.n_envs, self._spec.dt_s, seed)
+        return Channel(config, action_width(space), self._spec.n_envs, self._spec.dt_s, streams)
 
 
 def as_rows(action: NDArray[np.generic]) -> Float32:

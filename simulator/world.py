@@ -31,12 +31,20 @@ class World:
         smoothing: ρ in [0, 1): an action a becomes ρ a_prev + (1 − ρ) a, for agents with Box actions
             (action smoothing of PowerNet, arXiv 2011.12354).
         seed: of the physics and the link, used by the first reset.
+        copies_per_scenario: neighbouring copies for which the link draws the same once per episode.
 
     Raises:
         OptionError: the link names an unknown agent, or ρ is outside [0, 1).
     """
 
-    def __init__(self, grid: Grid, link: LinkConfig, smoothing: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        link: LinkConfig,
+        smoothing: float = 0.0,
+        seed: int = 0,
+        copies_per_scenario: int = 1,
+    ) -> None:
         if not 0 <= smoothing < 1:
             msg = f"smoothing is {smoothing!r}, expected a number in [0, 1)"
             raise OptionError(msg)
@@ -45,6 +53,7 @@ class World:
         self.smoothing = smoothing
         self.tick = 0
         self._config = link
+        self._copies_per_scenario = copies_per_scenario
         self._seed: int | None = seed  # None once the streams of this seed are running
         self._spec = _world_spec(grid.spec, link)
         self._link: ScadaLink | None = None
@@ -74,8 +83,8 @@ class World:
         seed = self._seed if seed is None else seed
         frame = self.grid.reset(seed)
         if seed is not None:
-            self._link = ScadaLink(self._config, self.grid.spec, frame.masks is not None, seed)
             self._link_seed = seed
+            self._link = self._new_link(seed, masked=frame.masks is not None)
             self._seed = None
         self.tick = 0
         self._start(np.ones(self.spec.n_envs, np.bool_), frame)
@@ -127,7 +136,7 @@ class World:
             raise OptionError(msg)
         shown = self.link.shown(self.tick)
         self._config = config
-        self._link = ScadaLink(config, self.grid.spec, shown.masks is not None, self._link_seed + self.tick)
+        self._link = self._new_link(self._link_seed + self.tick, masked=shown.masks is not None)
         widths = {a: self.grid.spec.observation_spaces[a].shape[0] for a in self.spec.agents}
         held = {agent: rows[:, : widths[agent]] for agent, rows in shown.observations.items()}
         every = np.ones(self.spec.n_envs, np.bool_)
@@ -146,6 +155,9 @@ class World:
     def _episode_s(self) -> NDArray[np.float64]:
         """Return (E,): time since each copy's episode began, in seconds."""
         return self._episode_tick.astype(np.float64) * self.spec.dt_s
+
+    def _new_link(self, seed: int, *, masked: bool) -> ScadaLink:
+        return ScadaLink(self._config, self.grid.spec, masked, seed, self._copies_per_scenario)
 
     def _resting(self) -> dict[str, NDArray[np.generic]]:
         return {agent: self.grid.fallback(agent) for agent in self.spec.agents}
