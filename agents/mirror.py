@@ -40,27 +40,30 @@ class Mirror:
 
 
 def view(
-    weights: tuple[nn.Parameter, ...],
     features: nn.Module,
     hidden: nn.Sequential,
     output: nn.Module,
     lstm: nn.Module | None,
     head: actor.Head,
+    free: tuple[nn.Parameter, ...],
 ) -> Mirror | None:
     """Return the numpy view of an actor, or None if numpy has no counterpart of one of its parts.
 
     Args:
-        weights: All weights that are viewed.
         features: What comes first: it flattens, and may normalize.
         hidden: Linear layers, each followed by the same activation.
         output: The linear layer to the distribution's parameters.
         lstm: What comes before the hidden layers, if anything does.
         head: The distribution over actions.
+        free: Weights that the head views.
     """
     linear = [module for module in hidden if isinstance(module, nn.Linear)]
     kinds = {type(module) for module in hidden if not isinstance(module, nn.Linear)}
-    plain = all(weight.device.type == "cpu" and weight.dtype == th.float32 for weight in weights)
-    if not plain or not isinstance(output, nn.Linear) or len(kinds) > 1 or not kinds <= ACTIVATIONS.keys():
+    if not isinstance(output, nn.Linear) or len(kinds) > 1 or not kinds <= ACTIVATIONS.keys():
+        return None
+    weights = [weight for layer in (*linear, output) for weight in (layer.weight, layer.bias)]
+    weights += [*free, *(() if lstm is None else lstm.parameters())]
+    if not all(weight.is_cpu and weight.dtype is th.float32 for weight in weights):
         return None
     layers = None
     if lstm is not None:

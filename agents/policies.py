@@ -96,8 +96,12 @@ class ActorOnly(BasePolicy):
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def set_training_mode(self, mode: bool) -> None:
-        """Switch between training and evaluation; the numpy view is taken anew at the next action."""
-        super().set_training_mode(mode)
+        """Switch between training and evaluation; the numpy view is taken anew at the next action.
+
+        SB3's `predict` asks for evaluation every time, and walks through all modules for it.
+        """
+        if mode != self.training:
+            super().set_training_mode(mode)
         self._mirror = None
 
     def learned_from(self, observations: np.ndarray) -> None:
@@ -160,8 +164,12 @@ class ActorOnly(BasePolicy):
         return self._mirror
 
     def _view(self) -> mirror.Mirror | None:
-        weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
-        return mirror.view(weights, self.pi_features_extractor, hidden, self.action_net, None, self._head())
+        hidden, features = self.mlp_extractor.policy_net, self.pi_features_extractor
+        return mirror.view(features, hidden, self.action_net, None, self._head(), self._free_weights())
+
+    def _free_weights(self) -> tuple[nn.Parameter, ...]:
+        """Return the weights that belong to no layer."""
+        return (self.log_std,) if isinstance(self.action_space, spaces.Box) else ()
 
     def _sees_plain_numbers(self) -> bool:
         space = self.observation_space

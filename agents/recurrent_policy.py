@@ -83,6 +83,6 @@ class RecurrentActorPolicy(ActorOnly, RecurrentActorCriticPolicy):  # type: igno
         return *self._decide(parameters, deterministic), state
 
     def _view(self) -> mirror.Mirror | None:
-        weights, hidden = tuple(self.parameters()), self.mlp_extractor.policy_net
-        features = self.pi_features_extractor
-        return mirror.view(weights, features, hidden, self.action_net, self.lstm_actor, self._head())
+        hidden, features = self.mlp_extractor.policy_net, self.pi_features_extractor
+        free = self._free_weights()
+        return mirror.view(features, hidden, self.action_net, self.lstm_actor, self._head(), free)
