@@ -57,7 +57,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     rollout_buffer: EnsembleRolloutBuffer
     critic: str | None
     weights_seed: int | None = None
-    memory: dict[str, Any] | None = None  # agents.memory.Recipe as saved: how its observations are made
+    memory: dict[str, Any] | None = None  # agents.recipe.Recipe as saved: how its observations are made
     generators: AgentGenerators
     buffer_type: ClassVar[type[EnsembleRolloutBuffer]]
 

@@ -22,8 +22,9 @@ from agents.ensemble_ppo import (
 )
 from agents.env import BusVecEnv
 from agents.errors import EpochChangedError, SettingsError, SimulatorGoneError
-from agents.memory import MemorySettings, memory_of
+from agents.memory import memory_of
 from agents.own_critic import OwnCritic
+from agents.recipe import MemorySettings
 from agents.saved_policy import SavedPolicy, load_saved
 from agents.schedules import with_schedules
 from agents.seat import Seat

@@ -12,7 +12,8 @@ from stable_baselines3.common.type_aliases import GymEnv
 
 from agents.ensemble_files import load_agent, load_file, read_card
 from agents.ensemble_ppo import SharedCriticAlgorithm
-from agents.memory import Memory, Recipe
+from agents.memory import Memory
+from agents.recipe import Recipe
 
 
 def load_saved(path: Path, agent: str, env: GymEnv | None = None) -> SharedCriticAlgorithm:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from agents.errors import SettingsError
-from agents.memory import MemorySettings
+from agents.recipe import MemorySettings
 
 Algorithm = Literal["ppo", "maskable_ppo", "recurrent_ppo"]
 Baseline = Literal[
@@ -37,7 +37,7 @@ class AgentSettings:
     load: str | None = None  # models/ folder or SB3 zip: to act by, or to start from
     deterministic: bool = False  # mode act: take the most likely action
     max_ticks: int | None = None  # mode act and baselines: leave after so many ticks
-    memory: Mapping[str, Any] = field(default_factory=dict)  # agents.memory.MemorySettings; train only
+    memory: Mapping[str, Any] = field(default_factory=dict)  # agents.recipe.MemorySettings; train only
     critic: Mapping[str, Any] = field(default_factory=dict)  # {"mode": ..., settings of agents.critic}
     checkpoint_every: int = 5  # updates
     run_dir: str | None = None  # models/, tb/ and timing/ are written below it

@@ -20,7 +20,8 @@ import simulator
 from agents.critic.gae import beside_siblings, bootstrap_values, gae
 from agents.critic.settings import CriticSettings
 from agents.critic.trainer import ValueTrainer
-from agents.memory import Memory, MemorySettings, Recipe
+from agents.memory import Memory
+from agents.recipe import MemorySettings, Recipe
 from launch.arguments import parse_overrides
 from launch.launch_file import read_launch_file
 from launch.spec import LaunchSpec

@@ -16,7 +16,8 @@ import yaml
 
 from agents.statistics import Estimate, crossed_bootstrap, improvement_by_scenario, interquartile_mean
 from launch.card_usage import plain_sb3, saved_policies
-from launch.evaluation import Episode, read_results
+from launch.episodes import Episode
+from launch.evaluation import read_results
 from launch.report_data import timings
 
 CARD = "README.md"

@@ -22,38 +22,39 @@ EXAMPLES = """Examples:
 """
 
 
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[key=value ...]",
+        help="Laid over the run's config.yaml: keys of evaluator, simulator.scada, simulator.options.",
+        show_default=False,
+    ),
+]
+Episodes = Annotated[int | None, typer.Option(min=1, help="Scenarios; default: as the run had.")]
+Sampled = Annotated[bool, typer.Option("--sampled", help="Also draw actions from the policies.")]
+Baselines = Annotated[str | None, typer.Option(metavar="A,B", help="These rules instead; '' for none.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Of the scenarios, as evaluator.seed; default: as the run had.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the episodes there, and leave the run as it is.")
+]
+
+
 @app.command(epilog=EXAMPLES)
 def evaluate(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")],
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[key=value ...]",
-            help="Laid over the run's config.yaml: keys of evaluator, simulator.scada, simulator.options.",
-            show_default=False,
-        ),
-    ] = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Scenarios; default: as the run had.")] = None,
-    sampled: Annotated[bool, typer.Option("--sampled", help="Also draw actions from the policies.")] = False,
-    baselines: Annotated[
-        str | None, typer.Option(metavar="A,B", help="These rules instead; '' for none.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the scenarios, as evaluator.seed; default: as the run had.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the episodes there, and leave the run as it is."),
-    ] = None,
+    run_dir: RunDir,
+    words: Words = None,
+    episodes: Episodes = None,
+    sampled: Sampled = False,
+    baselines: Baselines = None,
+    seed: Seed = None,
+    out: Out = None,
 ) -> None:
     """Play a run's policies and the baselines on held-out scenarios, and write its report anew."""
-    from rich.console import Console
-
     from agents.errors import AgentsError
-    from launch import evaluation
-    from launch.card import write_card
     from launch.errors import LaunchError
-    from launch.report import write_report
     from simulator.errors import SimulatorError
 
     try:
@@ -66,18 +67,35 @@ def evaluate(
             settings["baselines"] = _rules(baselines)
         if seed is not None:
             settings["seed"] = _scenarios(seed)
-        if out is not None:
-            evaluation.evaluate(run_dir, typer.echo, settings, out)
-            typer.echo(f"episodes: {out}")
-            return
-        path = run_dir / "nodes" / "evaluator.json"
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        evaluation.evaluate(run_dir, typer.echo)
-        write_card(run_dir)
-        typer.echo(f"report: {write_report(run_dir, Console())}")
+        if out is None:
+            _evaluate_anew(run_dir, settings)
+        else:
+            _evaluate_apart(run_dir, settings, out)
     except (LaunchError, SimulatorError, AgentsError) as error:
         typer.echo(f"chorus eval: {error}", err=True)
         sys.exit(1)
+
+
+def _evaluate_anew(run_dir: Path, settings: dict[str, Any]) -> None:
+    """Replace the run's results, card and report."""
+    from rich.console import Console
+
+    from launch import evaluation
+    from launch.card import write_card
+    from launch.report import write_report
+
+    path = run_dir / "nodes" / "evaluator.json"
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    evaluation.evaluate(run_dir, typer.echo)
+    write_card(run_dir)
+    typer.echo(f"report: {write_report(run_dir, Console())}")
+
+
+def _evaluate_apart(run_dir: Path, settings: dict[str, Any], out: Path) -> None:
+    from launch import evaluation
+
+    evaluation.evaluate(run_dir, typer.echo, settings, out)
+    typer.echo(f"episodes: {out}")
 
 
 def _settings(run_dir: Path, words: list[str], out: Path | None) -> dict[str, Any]:

@@ -36,37 +36,74 @@ def write_report(run_dir: Path, console: Console) -> Path:
     Returns:
         the path of report.html.
     """
-    results, times = scores(read_results(run_dir)), timings(run_dir)
-    parts = [f"<h1>{html.escape(run_dir.name)}</h1>"]
-    if results:
-        metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
-        console.print(_table(_score_title(results), *_score_rows(results, metrics)))
-        parts += [f"<h2>{_score_title(results)}</h2>", _html_table(*_score_rows(results, metrics))]
-        for note in [f"{s.policy} {NOTES[s.policy]}." for s in results if s.policy in NOTES]:
-            console.print(note)
-            parts.append(f"<p>{html.escape(note)}</p>")
-        parts.append(_html_table(*_metric_rows(results)))
-        parts.append(_image(pictures.survival(results), "survived share by policy"))
-    for path in sorted((run_dir / PICTURES).glob("*.png")):
-        parts.append(f"<h3>An episode of {html.escape(path.stem)}</h3>")
-        parts.append(_image(path.read_bytes(), f"one episode of {path.stem}"))
-    rewards = curves(run_dir, "rollout/ep_rew_mean")
-    if rewards:
-        parts.append(
-            "<h2>Learning</h2><p>Mean return of the latest episodes in training, each agent's own.</p>"
-        )
-        parts.append(_image(pictures.learning_curves(rewards, "episode return"), "episode return by agent"))
-    if times:
-        console.print(_table("Where each tick's time went (milliseconds per tick)", *_timing_rows(times)))
-        console.print(_rate(times[0]))
-        parts += ["<h2>Time per tick</h2>", _html_table(*_timing_rows(times)), f"<p>{_rate(times[0])}</p>"]
-        parts.append(_image(pictures.time_by_kind(times), "milliseconds per tick by kind of work"))
-    config = run_dir / "config.yaml"
-    if config.exists():
-        parts.append(f"<h2>Configuration</h2><pre>{html.escape(config.read_text(encoding='utf-8'))}</pre>")
+    parts = [
+        f"<h1>{html.escape(run_dir.name)}</h1>",
+        *_evaluation_part(run_dir, console),
+        *_episodes_part(run_dir),
+        *_learning_part(run_dir),
+        *_timing_part(run_dir, console),
+        *_configuration_part(run_dir),
+    ]
     path = run_dir / "report.html"
     path.write_text(_page(run_dir.name, "\n".join(parts)), encoding="utf-8")
     return path
+
+
+def _evaluation_part(run_dir: Path, console: Console) -> list[str]:
+    results = scores(read_results(run_dir))
+    if not results:
+        return []
+    metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
+    console.print(_table(_score_title(results), *_score_rows(results, metrics)))
+    notes = [f"{s.policy} {NOTES[s.policy]}." for s in results if s.policy in NOTES]
+    for note in notes:
+        console.print(note)
+    return [
+        f"<h2>{_score_title(results)}</h2>",
+        _html_table(*_score_rows(results, metrics)),
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
+        _html_table(*_metric_rows(results)),
+        _image(pictures.survival(results), "survived share by policy"),
+    ]
+
+
+def _episodes_part(run_dir: Path) -> list[str]:
+    return [
+        f"<h3>An episode of {html.escape(path.stem)}</h3>"
+        + _image(path.read_bytes(), f"one episode of {path.stem}")
+        for path in sorted((run_dir / PICTURES).glob("*.png"))
+    ]
+
+
+def _learning_part(run_dir: Path) -> list[str]:
+    rewards = curves(run_dir, "rollout/ep_rew_mean")
+    if not rewards:
+        return []
+    return [
+        "<h2>Learning</h2><p>Mean return of the latest episodes in training, each agent's own.</p>",
+        _image(pictures.learning_curves(rewards, "episode return"), "episode return by agent"),
+    ]
+
+
+def _timing_part(run_dir: Path, console: Console) -> list[str]:
+    times = timings(run_dir)
+    if not times:
+        return []
+    console.print(_table("Where each tick's time went (milliseconds per tick)", *_timing_rows(times)))
+    console.print(_rate(times[0]))
+    return [
+        "<h2>Time per tick</h2>",
+        _html_table(*_timing_rows(times)),
+        f"<p>{_rate(times[0])}</p>",
+        _image(pictures.time_by_kind(times), "milliseconds per tick by kind of work"),
+    ]
+
+
+def _configuration_part(run_dir: Path) -> list[str]:
+    config = run_dir / "config.yaml"
+    if not config.exists():
+        return []
+    return [f"<h2>Configuration</h2><pre>{html.escape(config.read_text(encoding='utf-8'))}</pre>"]
 
 
 def _score_title(results: Sequence[Score]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.statistics import Estimate, bootstrap
-from launch.evaluation import Episode
+from launch.episodes import Episode
 
 KINDS = (
     "physics",

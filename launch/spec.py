@@ -99,7 +99,7 @@ class Hyperparameters(Section):
 
 
 class MemorySpec(Section):
-    """What an agent remembers of an episode; what is not written has the default of agents.memory."""
+    """What an agent remembers of an episode; what is not written has the default of agents.recipe."""
 
     observations: Positive | None = None  # stacked, newest last
     actions: Annotated[int, Field(ge=0)] | None = None  # own last ones

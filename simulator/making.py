@@ -40,6 +40,17 @@ def make(
         UnknownGridError: no such grid.
         OptionError: an unknown option, or one out of range.
     """
+    _check_copies(name, n_envs, copies_per_scenario)
+    kind = family(name)
+    if scada is None:
+        link = kind.DEFAULT_LINK
+    else:
+        link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
+    grid = kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
+    return World(grid, link, smoothing, seed, copies_per_scenario)
+
+
+def _check_copies(name: str, n_envs: int, copies_per_scenario: int) -> None:
     if n_envs < 1:
         msg = f"grid '{name}': n_envs is {n_envs}, expected at least 1 copy"
         raise OptionError(msg)
@@ -49,13 +60,6 @@ def make(
             f"n_envs = {n_envs}"
         )
         raise OptionError(msg)
-    kind = family(name)
-    if scada is None:
-        link = kind.DEFAULT_LINK
-    else:
-        link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
-    grid = kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
-    return World(grid, link, smoothing, seed, copies_per_scenario)
 
 
 def make_world(settings: SimulatorSettings) -> World:

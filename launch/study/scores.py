@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from launch.evaluation import Episode
+from launch.episodes import Episode
 from launch.study.rows import Plan, Row
 
 Table = NDArray[np.float64]  # (runs, scenarios)

@@ -64,10 +64,7 @@ def make_environment(name: str, options: Options) -> Any:
         except Exception as error:
             msg = f"grid 'grid2op:{name}': grid2op cannot make it ({error}); {_advice(options)}"
             raise UnknownGridError(msg) from error
-        if hasattr(env, "mix_envs"):
-            mixes = ", ".join(sorted(env.keys()))
-            msg = f"grid 'grid2op:{name}': is a mix of environments ({mixes}), expected a single one"
-            raise UnknownGridError(msg)
+        _check_single(env, name)
         _set_rules(env, options)
         if not options.forecasts:
             env.deactivate_forecast()
@@ -86,6 +83,13 @@ def bundled() -> tuple[str, ...]:
 def _check_name(name: str, options: Options) -> None:
     if options.test and name not in bundled():
         msg = f"grid 'grid2op:{name}': no such environment; {_advice(options)}"
+        raise UnknownGridError(msg)
+
+
+def _check_single(env: Any, name: str) -> None:
+    if hasattr(env, "mix_envs"):
+        mixes = ", ".join(sorted(env.keys()))
+        msg = f"grid 'grid2op:{name}': is a mix of environments ({mixes}), expected a single one"
         raise UnknownGridError(msg)
 
 

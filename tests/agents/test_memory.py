@@ -18,8 +18,9 @@ from agents import EnsemblePPO, sources
 from agents.ensemble_files import save_agent
 from agents.env import BusVecEnv
 from agents.errors import EpochChangedError, SettingsError, SetupError
-from agents.memory import CLIP, Memory, MemorySettings, Recipe, memory_of
+from agents.memory import CLIP, Memory, memory_of
 from agents.node import AgentNode
+from agents.recipe import MemorySettings, Recipe
 from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
 from agents.settings import AgentSettings

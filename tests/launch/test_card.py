@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from launch.card import write_card
-from launch.evaluation import Episode, evaluate, read_results
+from launch.episodes import Episode
+from launch.evaluation import evaluate, read_results
 from launch.imports import ROOT
 from tests.launch.finished_run import AGENTS, COPIES, STEPS, UPDATES, finished_run
 

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from agents.settings import Baseline
+from launch.episodes import Episode, play
 from launch.errors import LaunchError
-from launch.evaluation import Episode, evaluate, main, play, read_results
+from launch.evaluation import evaluate, main, read_results
 from launch.references import NOTES, ORACLES
 from launch.report import write_report
 from simulator.link_config import LinkConfig, fixed_delay

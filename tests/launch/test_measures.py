@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from launch.episodes import play
 from launch.errors import LaunchError, LaunchFileError
-from launch.evaluation import play
 from launch.held_out import scenario_seed
 from launch.measures import Measure
 from launch.seeds import Role, held_out_seed, seed_of

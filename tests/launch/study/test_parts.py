@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from launch.episodes import Episode
 from launch.errors import LaunchError, LaunchFileError
-from launch.evaluation import Episode
 from launch.imports import ROOT
 from launch.study import table
 from launch.study.page import replace_part
