@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,59 +19,16 @@ from agents.critic.settings import CriticSettings
 from agents.ensemble_files import newest_agent_file, read_card
 from agents.errors import AgentsError, SettingsError
 from agents.learner import Learner
-from agents.node import AgentNode
 from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy
-from agents.schedules import with_schedules
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node, topics
 from broker.messages import Observation
-from simulator.link_config import LinkConfig
-from simulator.world import World
-from tests.grids import CounterGrid
-from tests.simulation import Simulation, Worker, wait_for
+from tests.agents.learners import STEPS, simulation, small, start, stop_after_one_update, train, training
+from tests.simulation import wait_for
 
 pytestmark = pytest.mark.timeout(90)
-STEPS = 8
-
-
-def small(units: int) -> dict[str, Any]:
-    return {"net_arch": {"pi": [units], "vf": []}}
-
-
-def simulation(*hands: str, **settings: Any) -> Simulation:
-    return Simulation(World(CounterGrid(length=7), LinkConfig()), *hands, **settings)
-
-
-def training(folder: Path | None = None, **changes: Any) -> AgentSettings:
-    values = {
-        "n_steps": STEPS,
-        "updates": 2,
-        "checkpoint_every": 1,
-        "hyperparameters": {"n_epochs": 1, "batch_size": 24, "policy_kwargs": small(8)},
-        "critic": {"mode": "independent", "hidden": [8], "epochs": 1},
-        "run_dir": None if folder is None else str(folder),
-        "seed": 3,
-    }
-    return AgentSettings(**{**values, **changes})
-
-
-def start(world: Simulation, agent: str, settings: AgentSettings, name: str | None = None) -> Worker:
-    return world.start(name or agent, lambda node: AgentNode(node, settings, agent).run())
-
-
-def train(folder: Path, **changes: Any) -> None:
-    """Let `left` learn beside `right`, who does nothing, until both have left."""
-    settings = training(folder, **changes)
-    ticks = settings.n_steps * settings.updates
-    with simulation() as world:
-        workers = [
-            start(world, "left", settings),
-            start(world, "right", AgentSettings(baseline="do_nothing", max_ticks=ticks)),
-        ]
-        assert [worker.end() for worker in workers] == [0, 0]
-        assert world.simulator.end() == 0
 
 
 class Spy(Node):
@@ -208,61 +164,6 @@ def test_agents_of_every_kind_learn_by_what_they_remember_and_go_on_after_a_brea
     assert policy.act(shown, np.ones((3, 4), bool), np.ones(3, bool)).shape == (3,)
 
 
-SCHEDULES = {
-    **training().hyperparameters,
-    "learning_rate": {"start": 1e-3, "end": 1e-4},
-    "clip_range": {"start": 0.2, "end": 0.1},
-}
-
-
-def rates(folder: Path) -> list[float]:
-    """The learning rate of each update whose policy is still there."""
-    zips = sorted((folder / "models").glob("left-*.zip"))
-    return [PPO.load(path, device="cpu").policy.optimizer.param_groups[0]["lr"] for path in zips]
-
-
-def test_a_schedule_ends_with_the_last_update_whatever_was_dropped_on_the_way(tmp_path):
-    with simulation("right") as world:
-        worker = start(world, "left", training(tmp_path, updates=3, hyperparameters=SCHEDULES))
-        right = world.hands["right"]
-        for tick in range(STEPS + 3):
-            right.await_tick(tick), right.act(tick)
-        right.await_tick(STEPS + 3)
-        world.order("reset", seed=9)
-        for tick in range(2 * STEPS):
-            right.await_tick(tick, epoch=2), right.act(tick, epoch=2)
-        right.await_tick(2 * STEPS, epoch=2)
-        assert worker.end() == 0
-    assert rates(tmp_path) == pytest.approx([7e-4, 4e-4, 1e-4])
-
-
-def test_a_schedule_goes_on_where_a_stopped_run_left_it(tmp_path):
-    settings = training(tmp_path, updates=3, hyperparameters=SCHEDULES)
-    with simulation("right") as world:
-        worker = start(world, "left", settings)
-        right = world.hands["right"]
-        for tick in range(STEPS + 3):
-            right.await_tick(tick), right.act(tick)
-        right.await_tick(STEPS + 3)
-        worker.node.stop()
-        assert worker.end() == 0
-    first = rates(tmp_path)
-    with simulation() as world:
-        worker = start(world, "left", settings)
-        start(world, "right", AgentSettings(baseline="do_nothing", max_ticks=2 * STEPS))
-        assert worker.end() == 0
-    assert first == pytest.approx([7e-4] * len(first))
-    assert rates(tmp_path)[-2:] == pytest.approx([4e-4, 1e-4])
-    last = tmp_path / "models" / newest_agent_file(tmp_path / "models", "left").file
-    assert [PPO.load(last, device="cpu").clip_range(share) for share in (1.0, 0.0)] == [0.2, 0.1]
-
-
-@pytest.mark.parametrize("ends", [{"start": 1e-3}, {"start": 1e-3, "end": 0.0}, {"start": 1, "end": "2"}])
-def test_a_schedule_has_a_start_and_an_end(ends):
-    with pytest.raises(SettingsError, match=r"clip_range is .*, expected a number, or start and end"):
-        with_schedules({"clip_range": ends})
-
-
 def test_a_policy_is_not_carried_over_to_another_memory(tmp_path):
     train(tmp_path, memory={"integrals": ["count"]})
     path = tmp_path / "models" / newest_agent_file(tmp_path / "models", "left").file
@@ -274,14 +175,7 @@ def test_a_policy_is_not_carried_over_to_another_memory(tmp_path):
 
 
 def test_a_stopped_learner_saves_what_it_has_learned(tmp_path):
-    with simulation("right") as world:
-        worker = start(world, "left", training(tmp_path, updates=50, checkpoint_every=50))
-        right = world.hands["right"]
-        for tick in range(STEPS + 3):
-            right.await_tick(tick), right.act(tick)
-        right.await_tick(STEPS + 3)
-        worker.node.stop()
-        assert worker.end() == 0
+    stop_after_one_update(training(tmp_path, updates=50, checkpoint_every=50))
     entry = newest_agent_file(tmp_path / "models", "left")
     assert entry.updates == 1
     assert PPO.load(tmp_path / "models" / entry.file, device="cpu").num_timesteps == STEPS * 3

@@ -4,47 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium import spaces
-from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import simulator
 from simulator import Frame, World
 from simulator.describe import features_json, spaces_json
 from simulator.errors import ActionError, OptionError, UnknownGridError
 from simulator.frame import Verdict
+from tests.contracts.cases import CASES, SMALL, Case
 
 pytestmark = pytest.mark.timeout(120)
 
 
-class Case(NamedTuple):
-    """A grid with options that let episodes end within a test."""
-
-    name: str
-    copies: int
-    options: dict[str, Any]
-    scada: dict[str, Any] | None = None  # None: the grid's usual link
-
-    def make(self, seed: int = 0, copies: int | None = None) -> World:
-        n_envs = copies or self.copies
-        return simulator.make(self.name, n_envs=n_envs, seed=seed, scada=self.scada, **self.options)
-
-
-LATE_AND_LOSSY = {"default": {"measurement": {"delay": {"fixed": 1}, "loss": 0.2}, "command": {"loss": 0.2}}}
-CASE14 = "grid2op:rte_case14_realistic"
-CASES = {
-    "frequency68": Case("frequency68", 3, {"episode_ticks": 6, "contingency_rate": 0.1}),
-    "microgrid6": Case("microgrid6", 3, {"episode_ticks": 6}),
-    "microgrid20": Case("microgrid20", 2, {"episode_ticks": 6, "actions": "continuous"}),
-    "synthetic": Case("synthetic", 3, {"max_steps": 6}),
-    "synthetic-random": Case("synthetic", 2, {"case": "random", "max_steps": 6, "weak": 0.1}, LATE_AND_LOSSY),
-    "grid2op": Case(CASE14, 2, {"max_steps": 6, "gate": 0.0}),
-    "grid2op-both": Case(CASE14, 2, {"max_steps": 6, "gate": 0.0, "actions": "both"}, LATE_AND_LOSSY),
-}
-SMALL = [name for name in CASES if name not in ("synthetic-random", "grid2op-both")]
 TICKS = 14
 
 
@@ -328,37 +303,3 @@ def test_unknown_options_are_refused_by_name(case):
 def test_unknown_grids_are_refused_by_name(name):
     with pytest.raises(UnknownGridError, match=f"grid '{name}'"):
         simulator.make(name)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_pettingzoos_own_tests_pass(name):
-    case = CASES[name]
-    env = simulator.parallel_env(case.name, **case.options)
-    assert env.possible_agents == list(simulator.agent_names(case.name, **case.options))
-    parallel_api_test(env, num_cycles=20)
-    env.close()
-    parallel_seed_test(lambda: simulator.parallel_env(case.name, **case.options), num_cycles=8)
-
-
-def test_as_a_pettingzoo_environment_the_last_step_shows_the_end():
-    env = simulator.parallel_env("synthetic", max_steps=2)
-    with pytest.raises(RuntimeError, match="state before reset"):
-        env.state()
-    first, _ = env.reset(seed=1)
-    rest = {agent: env.action_space(agent).sample() for agent in env.agents}
-    env.step(rest)
-    observations, rewards, terminations, truncations, infos = env.step(rest)
-    assert list(truncations.values()) == [True, True]
-    assert not any(terminations.values())
-    assert env.agents == []
-    assert env.state_space.contains(env.state())
-    world = simulator.make("synthetic", max_steps=2)
-    frame = world.reset(1)
-    for _ in range(2):
-        frame = world.step({agent: action[None] for agent, action in rest.items()})
-    for index, agent in enumerate(world.spec.agents):
-        assert np.array_equal(observations[agent], frame.final_observations[agent][0])
-        assert rewards[agent] == frame.rewards[0, index]
-    assert np.array_equal(env.state(), frame.final_state[0])
-    assert env.step({}) == ({}, {}, {}, {}, {})
-    assert env.reset(seed=1)[0].keys() == first.keys() == infos.keys()

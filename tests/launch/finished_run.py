@@ -13,6 +13,14 @@ from tests.simulation import Simulation
 
 AGENTS = ("block_0", "block_1")
 STEPS, UPDATES, COPIES = 8, 2, 2
+GRID = """
+name: tiny
+simulator:
+  grid: synthetic
+  n_envs: 2
+  options: {max_steps: 5}
+  scada: {default: {measurement: {delay: {fixed: 1}}}}
+"""  # as a launch file says it
 
 
 def finished_run(folder: Path) -> Path:

@@ -14,19 +14,14 @@ from typer.testing import CliRunner
 
 from launch.eval_command import app
 from launch.seeds import held_out_seed
-from tests.launch.finished_run import finished_run
+from tests.launch.finished_run import GRID, finished_run
 
 pytestmark = pytest.mark.timeout(90)
 
-CONFIG = """
-name: tiny
-simulator:
-  grid: synthetic
-  n_envs: 2
-  options: {max_steps: 5}
-  scada: {default: {measurement: {delay: {fixed: 1}}}}
+EVALUATOR = """
 evaluator: {episodes: 3, policies: [deterministic], baselines: [random], options: {max_steps: 9}, seed: 4}
 """
+CONFIG = GRID + EVALUATOR
 LATE = "simulator.scada.default.measurement.delay.fixed=4"
 
 

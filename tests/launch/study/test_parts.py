@@ -19,20 +19,12 @@ from launch.study.reproduce import compare
 from launch.study.rows import RECORD, Plan, State, write_config
 from launch.study.scores import Score, read_scores
 from launch.study.study import Study, find_study, read_study
-from tests.launch.finished_run import finished_run
+from tests.launch.finished_run import GRID, finished_run
 
 pytestmark = pytest.mark.timeout(90)
 
 STUDIES = ROOT / "benchmarks" / "studies"
-LAUNCH = """
-name: tiny
-simulator:
-  grid: synthetic
-  n_envs: 2
-  options: {max_steps: 5}
-  scada: {default: {measurement: {delay: {fixed: 1}}}}
-agents: {n_steps: 8, updates: 2}
-"""
+LAUNCH = GRID + "agents: {n_steps: 8, updates: 2}\n"
 STUDY = """
 name: late
 launch: tiny.yaml
