@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -19,7 +19,7 @@ from launch.assemble import assemble
 from launch.display import Display, make_display
 from launch.interrupt import remembered_interrupt
 from launch.launch_file import list_arguments, read_launch_file
-from launch.program import Program
+from launch.program import Kind, Program
 from launch.run_folder import RunFolder, new_run_folder, point_latest
 from launch.spec import LaunchSpec
 from launch.validate import validate
@@ -93,9 +93,7 @@ def _run(
         folder.write_settings(node)
     with display, remembered_interrupt() as check_interrupt:
         if options.threads:
-            from launch.threads import run_threads
-
-            code = run_threads(program, check_interrupt)
+            code = _run_threads(program, display, check_interrupt)
         else:
             from launch.supervisor import Supervisor
 
@@ -104,6 +102,32 @@ def _run(
     if code != 0 or spec.player is not None:
         return code
     return then(spec, agents, folder, display)
+
+
+def _run_threads(program: Program, display: Display, check_interrupt: Callable[[], None]) -> int:
+    from launch.bus import Bus
+    from launch.threads import run_threads
+    from launch.watch import Watch
+
+    nodes = [node for node in program.nodes if node.kind != Kind.BROKER]  # threads need none
+    watch = Watch(replace(program, nodes=tuple(nodes)), display)
+    watch.bus = Bus(program)
+    watch.bus.join(1.0)
+
+    def meanwhile() -> None:
+        check_interrupt()
+        watch.listen(0.0)
+        watch.show()
+
+    try:
+        code = run_threads(program, meanwhile)
+        watch.listen(0.0)
+        for slot in watch.slots:
+            slot.finished = True
+        return code
+    finally:
+        watch.leave()
+        watch.show_last(watch.view().done_ticks)
 
 
 def _show_arguments(file: Path) -> None:

@@ -10,19 +10,18 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from types import FrameType
 
 from launch import failures, processes, shutdown
 from launch.bus import Bus
-from launch.display import Display, View
+from launch.display import Display
 from launch.logs import Level, LogFollower
 from launch.program import Kind, Program
 from launch.run_folder import RunFolder
-from launch.state import Slot, progress, row
+from launch.state import Slot
+from launch.watch import Watch
 
 _TURN_S = 0.1  # how long one turn of the loop listens to the bus
-_SHOW_EVERY_S = 0.25
 _REMIND_EVERY_S = 10.0  # of external nodes that are still awaited
 _EARLY = (Kind.BROKER, Kind.RECORDER, Kind.SIMULATOR)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,15 +42,12 @@ class Supervisor:
     ) -> None:
         self.program = program
         self.folder = folder
-        self.slots = [Slot(node) for node in program.nodes]
+        self._watch = Watch(program, display)
+        self.slots = self._watch.slots
         self._display = display
         self._least = Level.INFO if verbose else Level.WARNING
-        self._bus: Bus | None = None
         self._followers = [LogFollower(n.name, folder.log(n.name)) for n in program.nodes if not n.external]
         self._stop: signal.Signals | None = None
-        self._started = time.monotonic() - processes.age_s()
-        self._begun: tuple[float, int] | None = None  # when the first tick was seen, and which
-        self._shown = 0.0
 
     def run(self) -> int:
         """Run to the end.
@@ -93,7 +89,7 @@ class Supervisor:
         # The simulator's imports take seconds: it begins with the broker, and waits for it by itself.
         early = [slot for slot in self.slots if slot.node.kind in _EARLY]
         self._begin(early)
-        self._bus = self._join()
+        self._watch.bus = self._join()
         self._begin([slot for slot in self.slots if slot not in early])
         reminded = time.monotonic()
         while self._stop is None and not all(slot.ready or slot.finished for slot in self.slots):
@@ -102,8 +98,7 @@ class Supervisor:
                 reminded = time.monotonic()
                 self._display.say(f"waiting for {', '.join(s.node.name for s in self.slots if not s.ready)}")
         if self._stop is None:
-            took = time.monotonic() - self._started
-            self._display.say(f"{len(self.slots)} nodes ready after {took:.1f} s")
+            self._display.say(f"{len(self.slots)} nodes ready after {self._watch.elapsed_s:.1f} s")
 
     def _brokers(self) -> list[Slot]:
         return [slot for slot in self.slots if slot.node.kind == Kind.BROKER]
@@ -126,7 +121,7 @@ class Supervisor:
                 return bus
             self._check_exits()
             self._show()
-            if time.monotonic() > until or (broker.node.external and time.monotonic() - self._started > 5.0):
+            if time.monotonic() > until or (broker.node.external and self._watch.elapsed_s > 5.0):
                 bus.close()
                 raise failures.no_broker(broker, self.program.address, self.folder)
         bus.close()
@@ -138,7 +133,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         """Listen, look after the processes, and show."""
-        self._listen(_TURN_S)
+        self._watch.listen(_TURN_S)
         self._check_exits()
         self._check_timeouts()
         self._restart_due()
@@ -146,18 +141,7 @@ class Supervisor:
 
     def _show(self) -> None:
         self._show_logs()
-        now = time.monotonic()
-        if now - self._shown >= _SHOW_EVERY_S:
-            self._shown = now
-            self._display.show(self.view())
-
-    def _listen(self, timeout_s: float) -> None:
-        if self._bus is None:
-            time.sleep(timeout_s)
-            return
-        for name, status in self._bus.statuses(timeout_s):
-            slot = next(slot for slot in self.slots if slot.node.name == name)
-            slot.hear(status)
+        self._watch.show()
 
     def _check_exits(self) -> None:
         for slot in self.slots:
@@ -213,31 +197,15 @@ class Supervisor:
                 if line.level >= self._least:
                     self._display.log(line)
 
-    def view(self) -> View:
-        """Return how the run stands."""
-        now = time.monotonic()
-        total = self.program.total_ticks
-        done = progress(self.slots, self.program.n_steps, total)
-        if self._begun is None and done > 0:
-            self._begun = (now, done)
-        eta = None
-        if self._begun is not None and done > self._begun[1]:
-            eta = (total - done) * (now - self._begun[0]) / (done - self._begun[1])
-        return View(
-            self.program.name, [row(slot) for slot in self.slots], done, total, now - self._started, eta
-        )
-
     def _end(self, patience: shutdown.Patience) -> None:
-        reached = self.view().done_ticks  # what ends from here on has not done the rest
+        reached = self._watch.view().done_ticks  # what ends from here on has not done the rest
         others = [slot for slot in self.slots if slot.node.kind != Kind.BROKER]
-        killed = shutdown.stop_all(others, patience, lambda: self._listen(0.0) if self._bus else None)
-        if self._bus is not None:
-            self._bus.close()  # while there is a broker to take leave of
-            self._bus = None
+        killed = shutdown.stop_all(others, patience, lambda: self._watch.listen(0.0))
+        self._watch.leave()
         killed += shutdown.stop_all(self._brokers(), patience, lambda: None)
         for slot in self.slots:
             slot.finished |= slot.process is not None and slot.process.exit_code() == 0
         if killed:
             self._display.say(f"had to kill {', '.join(killed)}", Level.WARNING)
         self._show_logs()
-        self._display.show_last(replace(self.view(), done_ticks=reached, eta_s=None))
+        self._watch.show_last(reached)

@@ -47,6 +47,13 @@ def test_the_failure_of_one_node_ends_the_run(tmp_path: Path) -> None:
         run_threads(program)
 
 
+def test_threads_show_how_far_they_are(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    command = [sys.executable, str(ROOT / "launch" / "run_ensemble.py"), "rules.yaml", "--threads"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=True)
+    assert "tick 20/20 (100 %)" in run.stdout
+
+
 def test_ctrl_c_ends_threads_too(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(RULES)
     script = str(ROOT / "launch" / "run_ensemble.py")
