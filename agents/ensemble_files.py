@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import re
 import zipfile
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 
 from agents.ensemble_ppo import ALGORITHMS, SharedCriticAlgorithm
 from agents.errors import EnsembleFileError
+from agents.files import write_atomically
 
 MANIFEST = "manifest.json"
 KEPT = 3  # newest zips of an agent that stay, besides the one in the manifest
@@ -185,17 +185,6 @@ def load_file(
         )
         raise EnsembleFileError(message)
     return model
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that under its name there is, at any moment, the whole old or the whole new content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _check(folder: Path, manifest: Manifest) -> None:

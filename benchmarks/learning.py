@@ -28,13 +28,15 @@ from launch.card import write_card
 from launch.errors import LaunchError
 from launch.evaluation import read_results
 from launch.imports import ROOT
+from launch.study.lock import locked
 from launch.study.page import replace_part
-from launch.study.playing import due, play, refresh
+from launch.study.playing import due, play, prepare, refresh
 from launch.study.report import make_report
 from launch.study.reproduce import train_again
 from launch.study.rows import Plan, State
-from launch.study.study import Overrides, Study, find_study, read_study, slug
+from launch.study.study import Overrides, Study, find_study, read_study, reserved, slug
 from launch.study.training import train
+from launch.suggest import did_you_mean
 from simulator.errors import SimulatorError
 
 STUDIES = ROOT / "benchmarks" / "studies"
@@ -64,26 +66,35 @@ def run(arguments: argparse.Namespace) -> int:
     plan = planned(arguments)
     if arguments.check_reproducible:
         variant, seed = arguments.check_reproducible
-        comparison = train_again(plan, variant, int(seed), say)
+        with locked(plan.folder):
+            comparison = train_again(plan, variant, whole_number("--check-reproducible", seed), say)
         say(f"{variant}, seed {seed}, trained again: {comparison}")
         return 0 if comparison.same else 1
-    failed = 0 if arguments.table_only else complete(plan, arguments.jobs)
+    if not arguments.table_only:
+        with locked(plan.folder):
+            complete(plan, arguments.jobs)
     report = make_report(plan, command(arguments))
-    say(f"\n{report.text}")
-    if report.pictures:
-        say(f"results.csv, table.md and pictures: {plan.folder}")
-    if arguments.write:
-        page = arguments.write.absolute()
+    if report.text:
+        say(f"\n{report.text}\nresults.csv, table.md and pictures: {plan.folder}")
+    if report.missing:
+        say(f"not there: {'; '.join(report.missing)}")
+    if arguments.write and not report.missing:
+        page = arguments.write
         replace_part(page, plan.study.name, report.text, report.pictures, page.parent / "pictures")
-        say(f"written: {arguments.write}")
-    return 1 if failed else 0
+        say(f"written: {page}")
+    elif arguments.write:
+        say(
+            f"{arguments.write} stays as it is: it gets a table when nothing is missing (--seeds, --variants)"
+        )
+    return 1 if report.missing else 0
 
 
-def complete(plan: Plan, jobs: int) -> int:
-    """Train and evaluate what is missing; return how many runs failed."""
+def complete(plan: Plan, jobs: int) -> None:
+    """Train and evaluate what is missing."""
     rows = list(plan.rows())
     for row in rows:
         plan.spec(row)  # what is wrong with any of them is said before the first one trains
+    prepare(plan)  # and what is wrong with any condition
     states = {row: plan.state(row) for row in rows}
     missing = [row for row, state in states.items() if state is State.MISSING]
     say(f"{plan.study.name}: {len(rows)} runs, {len(rows) - len(missing)} trained, folder {plan.folder}")
@@ -94,13 +105,15 @@ def complete(plan: Plan, jobs: int) -> int:
     if not plan.study.conditions:  # the baselines met the scenarios of the runs' own evaluation
         for row in trained:
             write_card(row.folder, read_results(plan.baseline_folder))
-    return len(failed)
 
 
 def planned(arguments: argparse.Namespace) -> Plan:
-    """Return the study with the command line laid over it."""
+    """Return the study with the command line laid over it; paths in `arguments` become absolute."""
     study = read_study(find_study(arguments.grid, STUDIES))
     on_top = overrides(arguments)
+    for fault in reserved(on_top):
+        raise LaunchError(fault)
+    arguments.write = arguments.write and arguments.write.absolute()
     changes: dict[str, object] = {}
     if arguments.seeds:
         changes["seeds"] = seeds(study, arguments.seeds)
@@ -122,32 +135,49 @@ def overrides(arguments: argparse.Namespace) -> Overrides:
 
 def seeds(study: Study, text: str) -> list[int]:
     """Return the seeds of `--seeds`: a list, or how many of the study's (then from there on)."""
+    msg = f"--seeds: got {text!r}, expected a number of seeds such as 3, or a list such as 0,3"
     try:
         if "," in text:
-            return [int(part) for part in text.split(",") if part.strip()]
-        number = int(text)
+            chosen = [int(part) for part in text.split(",") if part.strip()]
+        else:
+            more = range(max(study.seeds) + 1, max(study.seeds) + 1 + int(text))
+            chosen = [*study.seeds, *more][: max(0, int(text))]
     except ValueError as error:
-        msg = f"--seeds: got {text!r}, expected a number of seeds such as 3, or a list such as 0,3"
         raise LaunchError(msg) from error
-    more = range(max(study.seeds) + 1, max(study.seeds) + 1 + number)
-    return [*study.seeds, *more][:number]
+    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
+        raise LaunchError(msg)
+    return chosen
 
 
 def variants(study: Study, text: str) -> dict[str, Overrides]:
     chosen = [name.strip() for name in text.split(",")]
     for name in chosen:
         if name not in study.variants:
-            msg = f"--variants: there is no {name!r}; the study has: {', '.join(study.variants)}"
+            msg = f"--variants: there is no {name!r}, {did_you_mean(name, study.variants)}"
             raise LaunchError(msg)
     return {name: study.variants[name] for name in chosen}
 
 
 def command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the table anew, without where it goes."""
-    chosen = [("--seeds", arguments.seeds), ("--variants", arguments.variants), ("--jobs", arguments.jobs)]
-    options = [word for name, value in chosen if value not in (None, 1) for word in (name, str(value))]
+    chosen = [("--seeds", arguments.seeds), ("--variants", arguments.variants)]
+    options = [word for name, value in chosen if value is not None for word in (name, value)]
     given = shlex.join([arguments.grid, *options, *words(overrides(arguments))])
     return f"python benchmarks/learning.py {given}"
+
+
+def whole_number(option: str, text: str) -> int:
+    if not text.isdecimal():
+        msg = f"{option}: got seed {text!r}, expected a whole number"
+        raise LaunchError(msg)
+    return int(text)
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"got {text!r}, expected a whole number, at least 1"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def words(given: Overrides) -> list[str]:
@@ -165,9 +195,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("overrides", nargs="*", metavar="name=value", help="laid over all variants")
     found.add_argument("--seeds", metavar="N", help="how many, or which: 3, or 0,3")
     found.add_argument("--variants", metavar="A,B", help="only these")
-    found.add_argument("--updates", type=int, metavar="N", help="rollouts per run, for a quick look")
+    found.add_argument("--updates", type=positive, metavar="N", help="rollouts per run, for a quick look")
     found.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/studies/NAME)")
-    found.add_argument("--jobs", type=int, default=1, metavar="J", help="runs side by side (1)")
+    found.add_argument("--jobs", type=positive, default=1, metavar="J", help="runs side by side (1)")
     found.add_argument("--table-only", action="store_true", help="train nothing, show what is there")
     found.add_argument(
         "--write", type=Path, metavar="PAGE", help="put the table into a page, docs/results.md"

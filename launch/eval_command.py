@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 EXAMPLES = """Examples:
 
 \b
-  chorus eval runs/latest                      as the launch file said
+  chorus eval runs/latest                      as the launch file, or the latest evaluation, said
   chorus eval runs/latest --episodes 50        more scenarios
   chorus eval runs/latest --sampled            also with actions drawn from the policies
   chorus eval runs/latest --seed 7 --baselines do_nothing,pi_agc
@@ -27,7 +27,8 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[key=value ...]",
-        help="Laid over the run's config.yaml: keys of evaluator, simulator.scada, simulator.options.",
+        help="Laid over the run's config.yaml: keys of evaluator, simulator.scada, simulator.options, "
+        "simulator.smoothing.",
         show_default=False,
     ),
 ]
@@ -73,27 +74,35 @@ def evaluate(
             _evaluate_apart(run_dir, settings, out)
     except (LaunchError, SimulatorError, AgentsError) as error:
         typer.echo(f"chorus eval: {error}", err=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def _evaluate_anew(run_dir: Path, settings: dict[str, Any]) -> None:
     """Replace the run's results, card and report."""
     from rich.console import Console
 
+    from agents.files import write_atomically
     from launch import evaluation
     from launch.card import write_card
     from launch.report import write_report
 
-    path = run_dir / "nodes" / "evaluator.json"
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    evaluation.evaluate(run_dir, typer.echo)
+    evaluation.evaluate(run_dir, typer.echo, settings)
+    path = run_dir / "nodes" / "evaluator.json"  # what the next evaluation does if it is told nothing else
+    write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())
     write_card(run_dir)
     typer.echo(f"report: {write_report(run_dir, Console())}")
 
 
 def _evaluate_apart(run_dir: Path, settings: dict[str, Any], out: Path) -> None:
     from launch import evaluation
+    from launch.errors import LaunchError
 
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.touch()
+    except OSError as error:
+        msg = f"--out {out}: cannot be written ({error.strerror}); choose a file that you may write"
+        raise LaunchError(msg) from error
     evaluation.evaluate(run_dir, typer.echo, settings, out)
     typer.echo(f"episodes: {out}")
 

@@ -22,6 +22,7 @@ import simulator
 from agents.baselines import Policy, make_baseline
 from agents.description import GridView
 from agents.errors import AgentsError, SettingsError
+from agents.files import write_atomically
 from launch.episodes import Episode, Progress, play
 from launch.errors import LaunchError
 from launch.references import ORACLES
@@ -70,8 +71,7 @@ def evaluate(
         finally:
             world.close()
     document = {"settings": settings, "episodes": [asdict(episode) for episode in results]}
-    path = out or run_dir / RESULTS
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_atomically(out or run_dir / RESULTS, (json.dumps(document, indent=1) + "\n").encode())
     return results
 
 

@@ -76,6 +76,24 @@ class Running:
         return value / np.maximum(self.ticks, 1) if self.measure.reduction == "mean" else value
 
 
+def over_episodes(text: str, values: NDArray[np.float64]) -> float:
+    """Return one figure for many episodes, in any shape.
+
+    That is the largest of maxima, the smallest of minima, and the mean of everything else. Episodes that
+    ended before the measure began (NaN) do not count; NaN if none does.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return float("nan")
+    match Measure.parse(text).reduction:
+        case "max":
+            return float(finite.max())
+        case "min":
+            return float(finite.min())
+        case _:
+            return float(finite.mean())
+
+
 def parse_measures(
     texts: Sequence[str], metric_names: Sequence[str], say: Callable[[str], None]
 ) -> list[Measure]:

@@ -129,7 +129,7 @@ def _score_rows(results: Sequence[Score], metrics: Sequence[str]) -> tuple[Seque
 def _metric_rows(results: Sequence[Score]) -> tuple[Sequence[str], Rows]:
     names = list(results[0].metrics)
     rows = [(name, *(f"{score.metrics[name]:.4g}" for score in results)) for name in names]
-    return ("mean over ticks", *(score.policy for score in results)), rows
+    return ("metric", *(score.policy for score in results)), rows
 
 
 def _timing_rows(times: Sequence[Timing]) -> tuple[Sequence[str], Rows]:

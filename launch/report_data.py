@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.statistics import Estimate, bootstrap
 from launch.episodes import Episode
+from launch.measures import over_episodes
 
 KINDS = (
     "physics",
@@ -55,7 +56,7 @@ class Score:
     survived: Estimate  # share of the episode, 0 to 1
     episode_return: Estimate
     interventions: float  # share of agents and ticks
-    metrics: dict[str, float]  # the grid's own, means over ticks and episodes
+    metrics: dict[str, float]  # the grid's own and the measures asked for; see over_episodes
 
 
 def scores(episodes: Iterable[Episode]) -> list[Score]:
@@ -70,7 +71,10 @@ def scores(episodes: Iterable[Episode]) -> list[Score]:
             survived=bootstrap([e.survived for e in played], _mean),
             episode_return=bootstrap([e.episode_return for e in played], _mean),
             interventions=float(np.mean([e.interventions for e in played])),
-            metrics={name: float(np.mean([e.metrics[name] for e in played])) for name in played[0].metrics},
+            metrics={
+                name: over_episodes(name, np.array([e.metrics[name] for e in played], float))
+                for name in played[0].metrics
+            },
         )
         for policy, played in by_policy.items()
     ]

@@ -13,6 +13,8 @@ from launch.pictures import figure_of, png_of
 from launch.report_data import curves
 from launch.study.scores import Score
 
+# What a line looks like: colour, then dashes.
+_DASHES = ("-", "--", ":")
 # Paul Tol's "bright" scheme, distinguishable for colour-blind readers; baselines are grey.
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 _GREYS = ("#222222", "#666666", "#999999", "#bbbbbb", "#dddddd")
@@ -42,8 +44,8 @@ def learning_curves(runs: Mapping[str, Sequence[Path]]) -> bytes | None:
         end = min(steps[-1] for steps, _ in found)
         steps = found[0][0][found[0][0] <= end]
         table = np.array([np.interp(steps, *curve) for curve in found])  # (seeds, points)
-        colour = _COLOURS[index % len(_COLOURS)]
-        axes.plot(steps, table.mean(axis=0), color=colour, linewidth=1.4, label=variant)
+        colour, dashes = _look(_COLOURS, index)
+        axes.plot(steps, table.mean(axis=0), color=colour, linestyle=dashes, linewidth=1.4, label=variant)
         if len(found) > 1:
             bands = [bootstrap(column[:, None], _mean, draws=500) for column in table.T]
             axes.fill_between(
@@ -65,18 +67,25 @@ def profile(scores: Sequence[Score]) -> bytes:
     middle, far = np.quantile(everything, [0.5, 0.25])
     low = max(everything.min(), middle - 8 * max(middle - far, 1e-12))
     levels = np.linspace(low, everything.max(), 200)
-    learned = greys = 0
+    learned = [score.policy for score in scores if score.variant]
+    rules = [score.policy for score in scores if not score.variant]
     for score in scores:
-        colour = _COLOURS[learned % len(_COLOURS)] if score.variant else _GREYS[greys % len(_GREYS)]
-        learned, greys = learned + bool(score.variant), greys + (not score.variant)
+        order, colours = (learned, _COLOURS) if score.variant else (rules, _GREYS)
+        colour, dashes = _look(colours, order.index(score.policy))
         share, below, above = performance_profile(score.returns, levels)
-        axes.plot(levels, share, color=colour, linewidth=1.4, label=score.policy)
+        axes.plot(levels, share, color=colour, linestyle=dashes, linewidth=1.4, label=score.policy)
         axes.fill_between(levels, below, above, color=colour, alpha=0.15, linewidth=0)
     axes.set_xlabel("return τ")
     axes.set_ylabel("share with a return above τ")
     axes.set_ylim(0, 1.02)
     axes.legend(frameon=False, fontsize=8)
     return png_of(figure)
+
+
+def _look(colours: Sequence[str], index: int) -> tuple[str, str]:
+    """Return colour and dashes of the n-th line."""
+    rounds, place = divmod(index, len(colours))
+    return colours[place], _DASHES[rounds % len(_DASHES)]
 
 
 def _mean(values: Float64) -> float:

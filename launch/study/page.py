@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from agents.files import write_atomically
+
 END = "<!-- end -->"
-NOT_RUN = "not run yet\n"
 
 
 def begin(study: str) -> str:
@@ -37,4 +38,4 @@ def replace_part(page: Path, study: str, text: str, pictures: Mapping[str, bytes
     after = old.sub(lambda _: part, before, count=1)
     if not old.search(before):
         after = f"{before.rstrip()}\n\n## {study}\n\n{part}\n"
-    page.write_text(after, encoding="utf-8")
+    write_atomically(page, after.encode())

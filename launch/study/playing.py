@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from launch.evaluation import evaluate
 from launch.held_out import evaluator_settings
-from launch.study.rows import Json, Plan, Row, recorded_settings, write_config
+from launch.study.rows import Json, Plan, Row, recorded_settings, write_config, write_json
 
 Say = Callable[[str], None]
 
@@ -31,18 +30,23 @@ def refresh(plan: Plan, row: Row) -> Job:
     spec, agents = plan.spec(row)
     write_config(row.folder, spec)
     settings = evaluator_settings(spec, agents)
-    path = row.folder / "nodes" / "evaluator.json"
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_json(row.folder / "nodes" / "evaluator.json", settings)
     return Job(row.folder, settings, plan.result_file(row.folder, ""))
+
+
+def prepare(plan: Plan) -> None:
+    """Make the baselines' folder. Raises LaunchError if any condition of the study is wrong."""
+    write_config(plan.baseline_folder, plan.baseline_spec()[0])
+    for condition in plan.study.cells:
+        plan.baseline_settings(condition)
 
 
 def due(plan: Plan, rows: Sequence[Row]) -> Iterator[Job]:
     """Yield the evaluations of finished runs and of baselines that are not there yet."""
     wanted: list[Job] = []
     if plan.study.baselines:
+        prepare(plan)
         folder = plan.baseline_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder, plan.baseline_spec()[0])
         for condition in plan.study.cells:
             out = plan.result_file(folder, condition)
             wanted.append(Job(folder, plan.baseline_settings(condition), out))

@@ -8,8 +8,7 @@ from pathlib import Path
 from launch.references import NOTES
 from launch.report_data import timings
 from launch.study import figures, table
-from launch.study.page import NOT_RUN
-from launch.study.provenance import machine
+from launch.study.playing import due
 from launch.study.rows import Plan, Row, State
 from launch.study.scores import Score, read_scores, write_csv
 from launch.study.training import read_record
@@ -19,9 +18,9 @@ from launch.study.training import read_record
 class Report:
     """What a study shows."""
 
-    text: str  # Markdown
+    text: str  # Markdown; empty where nothing is there
     pictures: dict[str, bytes]  # PNG by name
-    missing: list[Row]
+    missing: tuple[str, ...]  # runs and baselines that are not there, or not as the study asks for
 
 
 def make_report(plan: Plan, command: str) -> Report:
@@ -35,28 +34,34 @@ def make_report(plan: Plan, command: str) -> Report:
         LaunchError: a finished run has another configuration than the study asks for.
     """
     rows = list(plan.rows())
-    done = [row for row in rows if plan.state(row) is State.DONE]
-    missing = [row for row in rows if row not in done]
-    scores = read_scores(plan, done)
+    trained = [row for row in rows if plan.state(row) is State.DONE]
+    outdated = {job.out for job in due(plan, trained)}
+    done = [row for row in trained if all(out.parent != row.folder for out in outdated)]
+    missing = [str(row) for row in rows if row not in done]
+    missing += ["baselines"] * any(out.parent == plan.baseline_folder for out in outdated)
     if not done:
-        return Report(NOT_RUN, {}, missing)
-    study = plan.study
-    body = table.cross_table(study, scores) if study.conditions else table.results_table(study, scores)
-    times = [found[0] for row in done if (found := timings(row.folder))]
-    parts = [body, table.provenance(study, command, [read_record(row) for row in done], times, machine())]
-    if missing:
-        parts.append(f"- not there yet: {'; '.join(map(str, missing))}\n")
-    parts += [f"- {rule} {NOTES[rule]}\n" for rule in study.baselines if rule in NOTES]
-    if study.notes:
-        parts.append(f"\n{study.notes.strip()}\n")
+        return Report("", {}, tuple(missing))
+    scores = read_scores(plan, done, outdated)
+    text = _text(plan, done, scores, command, missing)
     pictures = _pictures(plan, done, scores)
-    text = "\n".join(parts[:2]) + "".join(parts[2:])
-    plan.folder.mkdir(parents=True, exist_ok=True)
     write_csv(plan.folder / "results.csv", scores)
     (plan.folder / "table.md").write_text(text, encoding="utf-8")
     for name, png in pictures.items():
         (plan.folder / f"{name}.png").write_bytes(png)
-    return Report(text, pictures, missing)
+    return Report(text, pictures, tuple(missing))
+
+
+def _text(plan: Plan, done: list[Row], scores: list[Score], command: str, missing: list[str]) -> str:
+    study = plan.study
+    body = table.cross_table(study, scores) if study.conditions else table.results_table(study, scores)
+    times = [found[0] for row in done if (found := timings(row.folder))]
+    lines = [table.provenance(study, command, [read_record(row) for row in done], times)]
+    if missing:
+        lines.append(f"- not there yet: {'; '.join(missing)}\n")
+    lines += [f"- {rule} {NOTES[rule]}\n" for rule in study.baselines if rule in NOTES]
+    shown = {row.variant for row in done}
+    lines += [f"- {variant}: {note.strip()}\n" for variant, note in study.notes.items() if variant in shown]
+    return f"{body}\n{''.join(lines)}"
 
 
 def _pictures(plan: Plan, done: list[Row], scores: list[Score]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from agents.files import write_atomically
 from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.errors import LaunchError
@@ -19,6 +20,7 @@ from launch.held_out import CONFIG, evaluator_settings, settings_under
 from launch.launch_file import read_launch_file
 from launch.spec import LaunchSpec
 from launch.study.study import Overrides, Study, slug
+from launch.suggest import did_you_mean
 from launch.validate import validate
 
 RECORD = "study.json"  # in a run folder: how the run came about; written when it has ended well
@@ -62,7 +64,13 @@ class Plan:
                 yield self.row(variant, seed)
 
     def row(self, variant: str, seed: int) -> Row:
-        """Return one run."""
+        """Return one run. Raises LaunchError if the study has no such variant or seed."""
+        if variant not in self.study.variants:
+            msg = f"there is no variant {variant!r}, {did_you_mean(variant, list(self.study.variants))}"
+            raise LaunchError(msg)
+        if seed not in self.study.seeds:
+            msg = f"there is no seed {seed}; the study has {', '.join(map(str, self.study.seeds))}"
+            raise LaunchError(msg)
         folder = self.folder / slug(variant) / f"seed_{seed}"
         return Row(variant, seed, folder, self._words({**self.study.variants[variant], **self.on_top}, seed))
 
@@ -140,7 +148,12 @@ def config_of(spec: LaunchSpec) -> Json:
 def write_config(folder: Path, spec: LaunchSpec) -> None:
     """Write a launch file's content where a run folder has it."""
     text = yaml.safe_dump(config_of(spec), sort_keys=False, allow_unicode=True)
-    (folder / CONFIG).write_text(f"# resolved by a study\n{text}", encoding="utf-8")
+    write_atomically(folder / CONFIG, f"# resolved by a study\n{text}".encode())
+
+
+def write_json(path: Path, document: Json) -> None:
+    """Write a document that a later call of the same command reads."""
+    write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def recorded_settings(path: Path) -> Json | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from launch.episodes import Episode
 from launch.study.rows import Plan, Row
+from launch.study.study import COMMON
 
 Table = NDArray[np.float64]  # (runs, scenarios)
 
@@ -37,7 +38,7 @@ class Score:
 
     def figure(self, name: str) -> Table:
         """Return (runs, scenarios) of survived, terminated, interventions, ticks, or of a measure."""
-        if name in ("survived", "terminated", "interventions", "ticks"):
+        if name in COMMON:
             return self.table(lambda episode: float(getattr(episode, name)))
         return self.table(lambda episode: float(episode.metrics.get(name, np.nan)))
 
@@ -46,15 +47,22 @@ class Score:
         return np.array([[value(episode) for episode in run] for run in self.episodes])
 
 
-def read_scores(plan: Plan, rows: Sequence[Row]) -> list[Score]:
-    """Return every policy under every condition: variants first, then baselines, in the study's order."""
+def read_scores(plan: Plan, rows: Sequence[Row], outdated: Collection[Path] = ()) -> list[Score]:
+    """Return every policy under every condition: variants first, then baselines, in the study's order.
+
+    Args:
+        plan: the study.
+        rows: finished runs, evaluated as the study asks for.
+        outdated: files of baselines that are not to be read: they were evaluated otherwise.
+    """
     found: dict[tuple[str, str, str], list[tuple[int, tuple[Episode, ...]]]] = {}
     for condition in plan.study.cells:
         for row in rows:
             for name, played in _by_policy(plan.result_file(row.folder, condition)):
                 label = row.variant if name == "ensemble" else name.replace("ensemble", row.variant)
                 found.setdefault((condition, label, row.variant), []).append((row.seed, played))
-        for name, played in _by_policy(plan.result_file(plan.baseline_folder, condition)):
+        rules = plan.result_file(plan.baseline_folder, condition)
+        for name, played in [] if rules in outdated else _by_policy(rules):
             found[condition, name, ""] = [(plan.study.seeds[0], played)]
     scores = [
         Score(policy, variant, condition, tuple(seed for seed, _ in runs), tuple(run for _, run in runs))

@@ -16,6 +16,16 @@ from launch.yaml_tree import Entry, read_yaml
 
 Overrides = dict[str, Any]  # argument or dotted key of a launch file -> value
 
+# What a study decides for all its runs, so that no variant can decide otherwise.
+RESERVED = {
+    "seed": "`seeds` (--seeds)",
+    "evaluator.seed": "`scenarios.seed`",
+    "evaluator.episodes": "`scenarios.episodes`",
+    "evaluator.policies": "`policies`",
+    "evaluator.baselines": "`baselines`",
+    "evaluator.metrics": "`metrics`",
+}
+
 # Figures of an episode that every grid has; all others are measures of the grid's metrics.
 COMMON = ("survived", "terminated", "interventions", "ticks")
 
@@ -41,7 +51,7 @@ class Study(Section):
     metrics: list[str] = Field(default_factory=list)  # columns: COMMON, or a measure (launch.measures)
     loss_against: Reference | None = None  # a column: loss (minus the return) over that of this baseline
     conditions: dict[str, Overrides] = Field(default_factory=dict)  # each policy plays under each of these
-    notes: str = ""  # below the table
+    notes: dict[str, str] = Field(default_factory=dict)  # variant -> what to know of its row
 
     @property
     def measures(self) -> list[str]:
@@ -72,12 +82,36 @@ def read_study(path: Path) -> Study:
         for other in list(names)[index + 1 :]
         if slug(one) == slug(other)
     ]
+    faults += [
+        Fault(root.place((section,)), f"{section}.{name}", fault)
+        for section, groups in (
+            ("overrides", {"": study.overrides}),
+            ("variants", study.variants),
+            ("conditions", study.conditions),
+        )
+        for name, group in groups.items()
+        for fault in reserved(group)
+    ]
+    faults += [
+        Fault(
+            root.place(("notes",)), f"notes.{name}", f"no such variant, {did_you_mean(name, study.variants)}"
+        )
+        for name in study.notes
+        if name not in study.variants
+    ]
+    if len(set(study.seeds)) < len(study.seeds):
+        faults.append(Fault(root.place(("seeds",)), "seeds", f"{study.seeds} has a seed twice"))
     if study.loss_against is not None and study.loss_against not in study.baselines:
         text = f"{study.loss_against!r} is not among the baselines"
         faults.append(Fault(root.place(("loss_against",)), "loss_against", text))
     if faults:
         raise LaunchFileError(faults)
     return study
+
+
+def reserved(overrides: Overrides) -> list[str]:
+    """Return what is wrong with overrides that a study makes itself."""
+    return [f"{key} is for the study to say: set its {RESERVED[key]}" for key in overrides if key in RESERVED]
 
 
 def find_study(name: str, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from agents.statistics import (
     improvement_by_scenario,
     interquartile_mean,
 )
+from launch.measures import over_episodes
 from launch.report_data import Timing
 from launch.study.scores import Score, Table
 from launch.study.study import Study
@@ -21,11 +22,12 @@ _METHOD = (
     "Return: interquartile mean over seeds and scenarios. Intervals: 95 %, bootstrap with seeds and "
     "scenarios crossed. Better than: probability of a higher return in the same scenario."
 )
+_LOSS = " Loss: minus the return, as a share of {reference}'s."
 _CROSS_METHOD = (
     "Interquartile mean of the return over seeds and scenarios, with its 95 % interval; rows are what was "
     "trained, columns what it was evaluated under."
 )
-_LARGEST, _SMALLEST = "max ", "min "
+_EXTREMES = ("max ", "min ")  # measures that no mean is taken of
 
 
 def results_table(study: Study, scores: Sequence[Score]) -> str:
@@ -35,7 +37,8 @@ def results_table(study: Study, scores: Sequence[Score]) -> str:
     if study.loss_against:
         heads.append(f"loss / {study.loss_against}")
     heads += [*study.metrics, *(f"better than {rival.policy}" for rival in rivals)]
-    return _markdown(heads, [_row(study, score, rivals) for score in scores]) + f"\n{_METHOD}\n"
+    loss = _LOSS.format(reference=study.loss_against) if study.loss_against else ""
+    return _markdown(heads, [_row(study, score, rivals) for score in scores]) + f"\n{_METHOD}{loss}\n"
 
 
 def cross_table(study: Study, scores: Sequence[Score]) -> str:
@@ -58,9 +61,7 @@ def cross_table(study: Study, scores: Sequence[Score]) -> str:
     return f"{text}\n{_markdown(heads, rows)}\nA specialist was trained under the very condition.\n"
 
 
-def provenance(
-    study: Study, command: str, records: Sequence[Record], timings: Sequence[Timing], machine: str
-) -> str:
+def provenance(study: Study, command: str, records: Sequence[Record], timings: Sequence[Timing]) -> str:
     """Return where the numbers come from, one line of Markdown per thing."""
     commits = ", ".join(sorted({record.commit for record in records})) or "none"
     lines = [
@@ -72,10 +73,11 @@ def provenance(
         steps = sorted({timing.ticks * timing.n_envs for timing in timings})
         took = [sum(timing.seconds.values()) for timing in timings]
         beside = sorted({record.side_by_side for record in records})
+        machines = sorted({record.machine for record in records})
         lines.append(
             f"training: {' or '.join(f'{n:,}' for n in steps)} environment steps per seed, "
             f"{min(took):,.0f} to {max(took):,.0f} s (median {np.median(took):,.0f} s), "
-            f"{' or '.join(map(str, beside))} at a time, on {machine}"
+            f"{' or '.join(map(str, beside))} at a time, on {' and '.join(machines)}"
         )
     return "".join(f"- {line}\n" for line in lines)
 
@@ -98,11 +100,9 @@ def _figure(name: str, table: Table) -> str:
     """Return the mean with its interval, or the largest or smallest over all episodes."""
     if not np.isfinite(table).any():
         return ""
-    if name.startswith(_LARGEST):
-        return number(float(np.nanmax(table)))
-    if name.startswith(_SMALLEST):
-        return number(float(np.nanmin(table)))
-    return _interval(crossed_bootstrap(_mean, table))
+    if name.startswith(_EXTREMES):
+        return number(over_episodes(name, table))
+    return _interval(crossed_bootstrap(lambda drawn: over_episodes(name, drawn), table))
 
 
 def _improvement(ours: Score, theirs: Score) -> str:
@@ -112,10 +112,6 @@ def _improvement(ours: Score, theirs: Score) -> str:
 
 def _ratio(ours: Table, theirs: Table) -> Estimate:
     return crossed_bootstrap(lambda a, b: interquartile_mean(a) / interquartile_mean(b), ours, theirs)
-
-
-def _mean(table: Table) -> float:
-    return float(np.nanmean(table)) if np.isfinite(table).any() else float("nan")
 
 
 def _estimate(table: Table) -> str:
@@ -131,7 +127,7 @@ def _interval(found: Estimate) -> str:
 def number(value: float) -> str:
     """Return four digits, with a minus sign that is one."""
     size = abs(value)
-    text = f"{value:.3e}".replace("e+0", "e").replace("e-0", "e-") if size >= 1e5 else f"{value:.4g}"
+    text = f"{value:.3e}".replace("e+0", "e").replace("e-0", "e-") if size >= 1e4 else f"{value:.4g}"
     return text.replace("-", "−")
 
 

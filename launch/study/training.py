@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import time
@@ -14,8 +13,8 @@ from pathlib import Path
 from launch import processes
 from launch.program import Kind, Node
 from launch.restart import NEVER
-from launch.study.provenance import commit
-from launch.study.rows import RECORD, Row
+from launch.study.provenance import commit, machine
+from launch.study.rows import RECORD, Row, write_json
 
 Say = Callable[[str], None]
 
@@ -30,8 +29,8 @@ class Record:
 
     command: str
     commit: str
+    machine: str
     wall_s: float  # from the start of the first process to the report, evaluation included
-    cores: int
     side_by_side: int  # runs that shared the machine
 
 
@@ -40,6 +39,7 @@ class _Running:
     row: Row
     process: processes.Running
     log: Path
+    commit: str  # of the code that it began with
     started: float
     told: float
 
@@ -99,7 +99,7 @@ def _start(row: Row, launch_file: Path, say: Say) -> _Running:
     node = Node(f"seed_{row.seed}", Kind.EXTRA, "launch.run_ensemble", arguments, NEVER)
     say(f"{row}: training, log in {log}")
     now = time.monotonic()
-    return _Running(row, processes.start(node, log), log, now, now)
+    return _Running(row, processes.start(node, log), log, commit(), now, now)
 
 
 def _tell(one: _Running, say: Say) -> None:
@@ -111,8 +111,8 @@ def _tell(one: _Running, say: Say) -> None:
 
 def _write_record(one: _Running, launch_file: Path, jobs: int) -> None:
     wall_s = round(time.monotonic() - one.started, 1)
-    record = Record(command(one.row, launch_file), commit(), wall_s, os.cpu_count() or 1, jobs)
-    (one.row.folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    record = Record(command(one.row, launch_file), one.commit, machine(), wall_s, jobs)
+    write_json(one.row.folder / RECORD, asdict(record))
 
 
 def read_record(row: Row) -> Record:

@@ -86,6 +86,6 @@ def test_other_conditions_are_written_elsewhere_and_leave_the_run_as_it_was(run,
 )
 def test_what_cannot_be_is_refused_with_what_to_do(run, words, error):
     done = chorus_eval(run, *words)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert not (run / "evaluation.json").exists()
     assert re.search(error, done.output), done.output

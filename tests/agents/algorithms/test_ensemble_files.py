@@ -26,10 +26,10 @@ from agents.ensemble_files import (
     policy_sha256,
     read_manifest,
     save_agent,
-    write_atomically,
     write_manifest,
 )
 from agents.errors import EnsembleFileError
+from agents.files import write_atomically
 
 from .test_own_generators import KINDS, build
 

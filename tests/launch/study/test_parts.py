@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,15 @@ from launch.episodes import Episode
 from launch.errors import LaunchError, LaunchFileError
 from launch.imports import ROOT
 from launch.study import table
+from launch.study.lock import locked
 from launch.study.page import replace_part
-from launch.study.playing import due, play
+from launch.study.playing import due, play, prepare, refresh
+from launch.study.report import make_report
 from launch.study.reproduce import compare
 from launch.study.rows import RECORD, Plan, State, write_config
 from launch.study.scores import Score, read_scores
 from launch.study.study import Study, find_study, read_study
+from launch.study.training import Record
 from tests.launch.finished_run import GRID, finished_run
 
 pytestmark = pytest.mark.timeout(90)
@@ -66,6 +71,7 @@ def test_every_shipped_study_can_begin(path, tmp_path, monkeypatch):
         assert agents
         assert plan.state(plan.row(variant, 4)) is State.MISSING
     assert plan.baseline_spec()[0].simulator.grid == spec.simulator.grid
+    prepare(plan)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,14 @@ def test_every_shipped_study_can_begin(path, tmp_path, monkeypatch):
         ("  other:", "  on-time:", r"variants: 'on time' and 'on-time' would share a folder; rename one"),
         ("[random]", "[randm]", r"study\.yaml:\d+: baselines\.0"),
         ("[random]", "[random]\nloss_against: pi_agc", r"loss_against: 'pi_agc' is not among the baselines"),
+        ("seeds: [0]", "seeds: [0, 1, 0]", r"seeds: \[0, 1, 0\] has a seed twice"),
+        ("agents.updates: 9", "seed: 9", r"variants\.other: seed is for the study to say: set its `seeds`"),
+        (
+            "fixed: 3}",
+            "fixed: 3, evaluator.episodes: 9}",
+            r"conditions\.late: evaluator\.episodes is for the",
+        ),
+        ("[random]", "[random]\nnotes: {othr: x}", r"notes\.othr: no such variant, did you mean other\?"),
     ],
 )
 def test_what_is_wrong_with_a_study_file_is_told_with_its_place(tmp_path, old, new, fault):
@@ -117,6 +131,55 @@ def test_a_policy_is_evaluated_under_every_condition_and_baselines_once_in_each(
     assert (scores["random", "late"].returns == scores["random", "on time"].returns).all()  # it sees nothing
     text = table.cross_table(trained.study, list(scores.values()))
     assert re.search(r"^\| on time \| \S+ \[\S+, \S+\] \| \S+ \[\S+, \S+\] \|$", text, re.MULTILINE)
+
+
+def test_a_wrong_condition_is_told_before_anything_is_trained(tmp_path):
+    late = "late: {simulator.scada."
+    unknown = plan_of(tmp_path, STUDY.replace(f"{late}default", f"{late}defalt"))
+    with pytest.raises(LaunchFileError, match="unknown key, did you mean default"):
+        prepare(unknown)
+    training = plan_of(tmp_path, STUDY.replace(late, "late: {agents.updates: 3, simulator.scada."))
+    with pytest.raises(LaunchFileError, match=r"agents\.updates: is of training"):
+        prepare(training)
+
+
+@pytest.mark.parametrize(
+    ("variant", "seed", "fault"),
+    [("on tme", 0, "no variant 'on tme', did you mean on time"), ("other", 7, "no seed 7; the study has 0")],
+)
+def test_an_unknown_row_is_named(tmp_path, variant, seed, fault):
+    with pytest.raises(LaunchError, match=fault):
+        plan_of(tmp_path).row(variant, seed)
+
+
+def test_a_table_has_only_what_was_evaluated_as_the_study_asks(trained):
+    row = trained.row("on time", 0)
+    (row.folder / RECORD).write_text(json.dumps(asdict(Record("chorus", "abc", "a machine", 1.0, 1))))
+    play([refresh(trained, row), *due(trained, [row])], 1, lambda _: None)
+    whole = make_report(trained, "a command")
+    assert whole.missing == ("other, seed 0",)
+    assert "| random |" in whole.text
+    assert "commit abc; seeds 0; 2 scenarios" in whole.text
+    late = trained.result_file(trained.baseline_folder, "late")
+    document = json.loads(late.read_text())
+    document["settings"]["seed"] += 1
+    late.write_text(json.dumps(document))
+    lines = make_report(trained, "a command").text.splitlines()
+    assert "- not there yet: other, seed 0; baselines" in lines
+    assert next(line for line in lines if line.startswith("| random |")).endswith("|  |")
+    late.unlink()
+    trained.result_file(row.folder, "late").unlink()
+    nothing = make_report(trained, "a command")
+    assert (nothing.text, nothing.missing) == ("", ("on time, seed 0", "other, seed 0", "baselines"))
+
+
+def test_one_command_at_a_time_works_in_a_folder(tmp_path):
+    folder = tmp_path / "out"
+    busy = pytest.raises(LaunchError, match=rf"process {os.getpid()} works on this study; wait")
+    with locked(folder), busy, locked(folder):
+        pass
+    with locked(folder):
+        pass
 
 
 def test_a_run_with_other_settings_than_the_study_asks_for_is_named(trained):

@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from scipy import stats
 
@@ -58,12 +59,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         while not list(folder.glob("*/seed_*/logs")) and time.monotonic() < until:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
+        nodes = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, output
     assert "interrupted; the same command goes on" in output
+    assert nodes
+    assert not [node for node in nodes if node.is_running() and node.status() != psutil.STATUS_ZOMBIE]
     assert not list(folder.glob("*/seed_*/study.json"))
     code, output = finished(folder, "--jobs", "2")
     assert code == 0, output
@@ -139,6 +143,35 @@ def test_a_finished_run_of_another_configuration_is_not_thrown_away(study):
     assert code == 2
     assert "agents.updates is 1, asked 3); give another --out, or remove it" in output
     assert len(list(folder.glob("*/seed_*/study.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--jobs", "0"], "expected a whole number, at least 1"),
+        (["--seeds", "0"], "--seeds: got '0', expected a number of seeds such as 3"),
+        (["--variants", "usal"], "there is no 'usal', did you mean usual?"),
+        (
+            ["evaluator.episodes=9"],
+            "evaluator.episodes is for the study to say: set its `scenarios.episodes`",
+        ),
+        (["--check-reproducible", "usual", "one"], "got seed 'one', expected a whole number"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, words, fault):
+    code, output = finished(tmp_path / "out", *words)
+    assert code == 2, output
+    assert fault in output
+
+
+def test_a_page_keeps_its_table_while_something_is_missing(tmp_path):
+    page = tmp_path / "results.md"
+    page.write_text(text := "<!-- study: tiny-study -->\n| old |\n<!-- end -->\n")
+    code, output = finished(tmp_path / "out", "--table-only", "--write", "results.md")
+    assert code == 1, output
+    assert "not there: usual, seed 0; usual, seed 1; baselines" in output
+    assert f"{page} stays as it is" in output
+    assert page.read_text() == text
 
 
 def test_training_a_row_again_gives_the_same_bits(study):
