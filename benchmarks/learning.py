@@ -28,6 +28,7 @@ from launch.card import write_card
 from launch.errors import LaunchError
 from launch.evaluation import read_results
 from launch.imports import ROOT
+from launch.processes import ONE_THREAD
 from launch.study.lock import locked
 from launch.study.page import replace_part
 from launch.study.playing import due, play, prepare, refresh
@@ -40,7 +41,6 @@ from launch.suggest import did_you_mean
 from simulator.errors import SimulatorError
 
 STUDIES = ROOT / "benchmarks" / "studies"
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ import psutil
 from launch import child, preload
 from launch.program import Node
 
-_ONE_THREAD = (
+ONE_THREAD = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -80,7 +80,7 @@ def age_s() -> float:
 
 def set_environment(modules: tuple[str, ...]) -> None:
     """Set what every node inherits: one thread each, and what the fork server imports."""
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     os.environ[preload.SUPERVISOR] = str(os.getpid())
     os.environ[preload.MODULES] = ",".join(modules)
 

@@ -19,6 +19,7 @@ import pytest
 from scipy import stats
 
 from launch.imports import ROOT
+from tests.ensemble.supervised import assert_all_gone
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -67,7 +68,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     assert process.returncode == 130, output
     assert "interrupted; the same command goes on" in output
     assert nodes
-    assert not [node for node in nodes if node.is_running() and node.status() != psutil.STATUS_ZOMBIE]
+    assert_all_gone(nodes, within_s=5.0)
     assert not list(folder.glob("*/seed_*/study.json"))
     code, output = finished(folder, "--jobs", "2")
     assert code == 0, output
