@@ -1,19 +1,23 @@
 """MAPPO in one process, in plain torch: a launch file's grid and settings, without a bus.
 
 One actor shared by all agents (each is told its kind), or one each; one critic on the global state. The grid,
-its SCADA link, the memory, the hyperparameters and the advantages are those of the launch file.
+its SCADA link, the memory, the hyperparameters and the advantages are those of the launch file, but that
+actors see observations as they are: `normalize_observations` is not read. What else the ensemble can and this
+cannot is refused: choices, rewards that are not shared, entropy bonus, target_kl, schedules of the clip range.
 
 C. Yu et al., The surprising effectiveness of PPO in cooperative multi-agent games (2022), arXiv:2103.01955.
 """
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch as th
+from gymnasium.spaces import Box
 from torch import nn
 
 import simulator
@@ -31,8 +35,19 @@ HELD_OUT = 1000  # seed of the evaluation's scenarios
 
 
 def read_spec(file: Path, overrides: list[str]) -> LaunchSpec:
-    """Return a launch file with values laid over it."""
-    return validate(read_launch_file(file, parse_overrides(overrides)).root)
+    """Return a launch file with values laid over it. Raises SystemExit where this trainer cannot do it."""
+    spec = validate(read_launch_file(file, parse_overrides(overrides)).root)
+    chosen = spec.agents.hyperparameters
+    faults = {
+        f"critic.reward={spec.critic.reward}": spec.critic.reward != "shared",
+        f"ent_coef={chosen.ent_coef}": bool(chosen.ent_coef),
+        f"target_kl={chosen.target_kl}": chosen.target_kl is not None,
+        "schedule of clip_range": not isinstance(chosen.clip_range, int | float | None),
+    }
+    refused = ", ".join(text for text, wrong in faults.items() if wrong)
+    if refused:
+        sys.exit(f"{file}: the one-process trainer has no {refused}; lay other values over it, key=value")
+    return spec
 
 
 class Table:
@@ -54,6 +69,8 @@ class Table:
         self._kind = np.eye(len(kinds), dtype=np.float32)[
             [kinds.index(agent.rstrip("0123456789")) for agent in self.agents]
         ]
+        if not isinstance(spaces[0], Box):
+            sys.exit(f"{wanted.grid}: the one-process trainer has no actions in {spaces[0]}, only quantities")
         self.n_actions = spaces[0].shape[0]
 
     def reset(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Search for hyperparameters: random trials of the one-process trainer, scored on validation scenarios.
 
     python benchmarks/search.py                                              frequency68, 16 trials
-    python benchmarks/search.py --file launch/files/microgrid6.yaml actions=continuous --trials 8
+    python benchmarks/search.py --trials 8 --steps 20000                     a quick look
 
 Each trial draws one value of every row of the space below, trains a policy for each agent (as the ensemble
 does, but in one process) for the same number of environment steps, and is scored by its mean return on
@@ -63,16 +63,24 @@ def main() -> None:
     draws += [
         {name: str(rng.choice(values)) for name, values in SPACE.items()} for _ in range(arguments.trials)
     ]
+    read_spec(arguments.file, arguments.overrides)  # what is wrong is said before the first trial
     scores: dict[int, float] = {}
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        work = {
-            pool.submit(
-                trial, arguments.file, arguments.overrides, drawn, arguments.steps, arguments.seed
-            ): number
-            for number, drawn in enumerate(draws)
-        }
-        for done in track(as_completed(work), "trials", total=len(work)):
-            scores[work[done]] = done.result()
+    try:
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            work = {
+                pool.submit(
+                    trial, arguments.file, arguments.overrides, drawn, arguments.steps, arguments.seed
+                ): number
+                for number, drawn in enumerate(draws)
+            }
+            for done in track(as_completed(work), "trials", total=len(work)):
+                scores[work[done]] = done.result()
+    finally:  # also of a search that was interrupted
+        report(draws, scores)
+
+
+def report(draws: list[dict[str, str]], scores: dict[int, float]) -> None:
+    """Print the trials that are done, the best first."""
     print("| return | " + " | ".join(SHORT.values()) + " |")
     print("| --- " * (len(SPACE) + 1) + "|")
     for number in sorted(scores, key=scores.__getitem__, reverse=True):

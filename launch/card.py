@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from agents.files import write_atomically
 from agents.statistics import Estimate, crossed_bootstrap, improvement_by_scenario, interquartile_mean
 from launch.card_usage import plain_sb3, saved_policies
 from launch.episodes import Episode
@@ -63,13 +64,24 @@ def write_card(run_dir: Path, baselines: Sequence[Episode] = ()) -> Path | None:
     saved = Saved(
         folder=run_dir,
         manifest=_read(manifest),
-        simulator=_read(run_dir / "nodes" / "simulator.json"),
+        simulator=_with_partition_beside(manifest.parent, _read(run_dir / "nodes" / "simulator.json")),
         config=yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {},
         episodes=[*read_results(run_dir), *baselines],
     )
     path = manifest.with_name(CARD)
-    path.write_text(_card(saved), encoding="utf-8")
+    write_atomically(path, _card(saved).encode())
     return path
+
+
+def _with_partition_beside(models: Path, simulator: Json) -> Json:
+    """Keep a copy of a partition file beside the policies, and return settings that name it."""
+    options = simulator.get("options") or {}
+    given, copy = Path(str(options.get("partition", ""))), models / "partition.json"
+    if given.is_file():
+        write_atomically(copy, given.read_bytes())
+    if given.suffix != ".json" or not copy.exists():
+        return simulator
+    return {**simulator, "options": {**options, "partition": f"{models.name}/{copy.name}"}}
 
 
 def _card(saved: Saved) -> str:
@@ -196,13 +208,15 @@ def _limits(saved: Saved) -> str:
 def _use(saved: Saved) -> str:
     first = saved.manifest["agents"][0]
     remembers = bool(saved.agents.get("memory"))
+    learners = [entry["agent"] for entry in saved.manifest["agents"]]
+    rules = any(own.get("baseline") for own in (saved.agents.get("overrides") or {}).values())
     return "\n\n".join(
         (
             "`RUN` is the folder that holds `models/` and the configuration below as `config.yaml`.",
             "```\nchorus launch $RUN/config.yaml agents.mode=act agents.load=$RUN/models "
             "agents.deterministic=true\nchorus eval $RUN\n```",
             "In Python, behind the same link:",
-            f"```python\n{saved_policies(saved.simulator)}```",
+            f"```python\n{saved_policies(saved.simulator, learners if rules else None)}```",
             "One agent alone, in plain Stable-Baselines3; gridchorus has to be importable:",
             f"```python\n{plain_sb3(_stock(first), first['file'])}```"
             + ("\n\nThese agents remember: `SavedPolicy` adds what they do." if remembers else ""),

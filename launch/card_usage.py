@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MODULES = {"PPO": "stable_baselines3", "MaskablePPO": "sb3_contrib", "RecurrentPPO": "sb3_contrib"}
@@ -10,18 +10,27 @@ _MODULES = {"PPO": "stable_baselines3", "MaskablePPO": "sb3_contrib", "Recurrent
 _ACT = """
 world = simulator.make({make})
 frame, starts = world.reset(), np.ones(1, bool)
-policies = {{agent: SavedPolicy.load("models", agent, deterministic=True) for agent in world.spec.agents}}
+policies = {{agent: SavedPolicy.load("models", agent, deterministic=True) for agent in {learners}}}
 for tick in range(10):
     masks = frame.masks or {{}}
-    actions = {{a: p.act(frame.observations[a], masks.get(a), starts) for a, p in policies.items()}}
+    actions = {{a: p.act(frame.observations[a], masks.get(a), starts) for a, p in policies.items()}}{others}
     frame = world.step(actions)
     starts = frame.done
 world.close()
 """
 
 
-def saved_policies(simulator: Mapping[str, Any]) -> str:
-    """Return Python that lets all agents act for ten ticks behind the link that they learned behind."""
+_OTHERS = """
+    actions |= {a: world.fallback(a) for a in world.spec.agents if a not in actions}  # here others rest"""
+
+
+def saved_policies(simulator: Mapping[str, Any], learners: Sequence[str] | None = None) -> str:
+    """Return Python that lets agents act for ten ticks behind the link that they learned behind.
+
+    Args:
+        simulator: settings of the grid; paths in them are seen from the folder that holds models/.
+        learners: agents with a saved policy; None: all.
+    """
     arguments = [repr(simulator["grid"]), "n_envs=1", "seed=0"]
     if simulator.get("scada"):
         arguments.append(f"scada={simulator['scada']!r}")
@@ -30,7 +39,9 @@ def saved_policies(simulator: Mapping[str, Any]) -> str:
     if simulator.get("options"):
         arguments.append(f"**{dict(simulator['options'])!r}")
     imports = "import numpy as np\n\nimport simulator\nfrom agents.saved_policy import SavedPolicy\n"
-    return imports + _ACT.format(make=", ".join(arguments))
+    names = "world.spec.agents" if learners is None else repr(list(learners))
+    others = "" if learners is None else _OTHERS
+    return imports + _ACT.format(make=", ".join(arguments), learners=names, others=others)
 
 
 def plain_sb3(algorithm: str, file: str) -> str:

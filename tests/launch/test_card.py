@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -88,11 +89,45 @@ def test_rules_that_a_study_played_elsewhere_are_taken_in(run, tmp_path):
 
 @pytest.mark.parametrize("index", [0, 1], ids=["all agents", "one agent in plain SB3"])
 def test_the_python_of_the_card_runs_as_it_stands(run, card, index):
+    assert said_by_python(card, index, run) == (str(sorted(AGENTS)), "True")[index]
+
+
+def test_the_python_runs_where_some_agents_follow_rules(run, tmp_path):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "config.yaml").write_text(
+        CONFIG.replace("n_steps", "overrides: {block_1: {baseline: random}}, n_steps")
+    )
+    manifest = folder / "models" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["agents"] = [entry for entry in document["agents"] if entry["agent"] == "block_0"]
+    manifest.write_text(json.dumps(document))
+    path = write_card(folder)
+    assert path is not None
+    assert said_by_python(path.read_text(), 0, folder) == str(sorted(AGENTS))
+
+
+def test_a_partition_file_goes_with_the_policies(run, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    monkeypatch.chdir(tmp_path)
+    Path("clusters.json").write_text("{}")
+    settings = folder / "nodes" / "simulator.json"
+    document = json.loads(settings.read_text())
+    settings.write_text(json.dumps({**document, "options": {"partition": "clusters.json"}}))
+    for _ in range(2):
+        path = write_card(folder)
+        assert path is not None
+        assert "'partition': 'models/partition.json'" in path.read_text()
+        Path("clusters.json").unlink(missing_ok=True)  # the copy stays
+    assert (folder / "models" / "partition.json").read_text() == "{}"
+
+
+def said_by_python(card: str, index: int, folder: Path) -> str:
+    """Run one of the card's programs in the folder that holds models/."""
     code = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[index]
     code += "print(sorted(actions) if 'actions' in dir() else model.action_space.contains(action))\n"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=run,
+        cwd=folder,
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -100,7 +135,7 @@ def test_the_python_of_the_card_runs_as_it_stands(run, card, index):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == (str(sorted(AGENTS)), "True")[index]
+    return done.stdout.strip()
 
 
 def test_a_run_that_saved_nothing_has_no_card(tmp_path):
