@@ -3,7 +3,7 @@
 One actor shared by all agents (each is told its kind), or one each; one critic on the global state. The grid,
 its SCADA link, the memory, the hyperparameters and the advantages are those of the launch file, but that
 actors see observations as they are: `normalize_observations` is not read. What else the ensemble can and this
-cannot is refused: choices, rewards that are not shared, entropy bonus, target_kl, schedules of the clip range.
+cannot is refused: choices, rewards that are not shared, entropy bonus, target_kl, a schedule of clip_range.
 
 C. Yu et al., The surprising effectiveness of PPO in cooperative multi-agent games (2022), arXiv:2103.01955.
 """
