@@ -17,6 +17,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents.buffers import (
     EnsembleRolloutBuffer,
@@ -102,7 +103,7 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
             "critic": self._find_critic(),
             "normalize": self.normalize_whole_rollout,
         }
-        self._take_memory_of_env()
+        self._take_memory_of(self.env)
         self.generators = AgentGenerators.from_seed(self.seed)
         with forked_torch(self.seed if self.weights_seed is None else self.weights_seed):
             super()._setup_model()
@@ -121,9 +122,9 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
             self._connect()
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """As in SB3; the critic is then the new environment's."""
+        """As in SB3; the critic is then the new environment's. Raises SetupError for another memory."""
+        self._take_memory_of(env)
         super().set_env(env, force_reset)
-        self._take_memory_of_env()
         self.rollout_buffer.critic = self.rollout_buffer_kwargs["critic"] = self._find_critic()
 
     def learn(self, *args: Any, **kwargs: Any) -> Self:
@@ -169,11 +170,11 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         address = self._of_env("advantage_address")
         return None if address is None else str(address)
 
-    def _take_memory_of_env(self) -> None:
+    def _take_memory_of(self, env: GymEnv | None) -> None:
         """Keep how the environment makes observations of what it remembers, so that acting does the same."""
-        if self.env is None or not self.env.has_attr("memory_recipe"):
+        if not isinstance(env, VecEnv) or not env.has_attr("memory_recipe"):
             return
-        recipe = self._of_env("memory_recipe")
+        recipe = env.get_attr("memory_recipe")[0]
         if self.__dict__.get("memory", recipe) != recipe:
             message = (
                 f"{type(self).__name__} learned with memory {self.memory}, but its environment has {recipe}: "

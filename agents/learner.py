@@ -149,7 +149,14 @@ class Learner:
         entry = None if self._models is None else newest_agent_file(self._models, self._seat.agent)
         if entry is None or self._models is None:
             return None
-        model = load_file(self._models, entry, VecMonitor(self._env))
+        try:
+            model = load_file(self._models, entry, VecMonitor(self._env))
+        except ValueError as error:
+            msg = (
+                f"agent '{self._seat.agent}': {self._models / entry.file} does not fit this run ({error}); "
+                "give the grid and memory settings that it learned with, or another run folder"
+            )
+            raise SettingsError(msg) from error
         if self._own_critic is not None and not self._own_critic.restore(self._models, entry.updates):
             self._seat.node.log("warning", f"there is no critic beside {entry.file}: it starts anew")
         return model

@@ -16,7 +16,11 @@ _USUAL_TIME_TICKS = 50
 
 @dataclass(frozen=True)
 class MemorySettings:
-    """What is remembered; nothing by default."""
+    """What is remembered; nothing by default.
+
+    Raises:
+        SettingsError: a value is of the wrong type or out of range.
+    """
 
     observations: int = 1  # the newest and those before it
     actions: int = 0  # the last ones sent
@@ -28,16 +32,16 @@ class MemorySettings:
     def __post_init__(self) -> None:
         _require(_is_count(self.observations, 1), "observations", self.observations, "at least 1")
         _require(_is_count(self.actions, 0), "actions", self.actions, "0 or more")
-        ticks = [lag for lags in self.lags.values() for lag in lags]
-        _require(all(_is_count(lag, 1) for lag in ticks), "lags", self.lags, "ticks ago, 1 or more")
+        _require(_are_lags(self.lags), "lags", self.lags, "a list of ticks ago, 1 or more, per feature")
         names = self.integrals
         listed = isinstance(names, Sequence) and not isinstance(names, str)
         _require(listed and all(isinstance(n, str) for n in names), "integrals", names, "a list of features")
         _require(len(set(names)) == len(names), "integrals", names, "each feature once")
         object.__setattr__(self, "integrals", tuple(names))
         time_s = self.integral_time_s
-        _require(time_s is None or 0.0 < time_s < np.inf, "integral_time_s", time_s, "seconds, more than 0")
-        _require(0.0 <= self.leak <= 1.0, "leak", self.leak, "0 to 1")
+        positive = time_s is None or (_is_number(time_s) and 0.0 < time_s < np.inf)
+        _require(positive, "integral_time_s", time_s, "seconds, more than 0")
+        _require(_is_number(self.leak) and 0.0 <= self.leak <= 1.0, "leak", self.leak, "0 to 1")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -119,6 +123,17 @@ def _find(key: str, wanted: str, names: Sequence[str]) -> list[int]:
 
 def _is_count(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_lags(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(lags, Sequence) and len(lags) > 0 and all(_is_count(lag, 1) for lag in lags)
+        for lags in value.values()
+    )
 
 
 def _require(ok: bool, name: str, got: object, expected: str) -> None:

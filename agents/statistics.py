@@ -9,8 +9,9 @@ them, or, where all runs play the same episodes, runs and episodes crossed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,15 +96,12 @@ def crossed_bootstrap(
         tables: (runs, scenarios) each, with the same scenarios; a rule that does not learn has one run.
         draws: bootstrap samples.
         seed: of the resampling.
+
+    Raises:
+        ValueError: the tables have no scenarios, or not the same number.
     """
-    arrays = [np.atleast_2d(np.asarray(table, np.float64)) for table in tables]
-    n_scenarios = arrays[0].shape[1]
-    rng = np.random.default_rng(seed)
-    samples = np.empty(draws)
-    for draw in range(draws):
-        columns = rng.integers(n_scenarios, size=n_scenarios)
-        rows = [rng.integers(len(array), size=len(array)) for array in arrays]
-        samples[draw] = statistic(*(array[np.ix_(r, columns)] for array, r in zip(arrays, rows, strict=True)))
+    arrays = _of_same_scenarios(tables)
+    samples = [statistic(*drawn) for drawn in _crossed(arrays, draws, seed)]
     low, high = np.quantile(samples, [0.025, 0.975])
     return Estimate(float(statistic(*arrays)), float(low), float(high))
 
@@ -116,29 +114,49 @@ def improvement_by_scenario(ours: ArrayLike, theirs: ArrayLike) -> float:
     Args:
         ours: (runs, scenarios).
         theirs: (other runs, the same scenarios).
+
+    Raises:
+        ValueError: the tables have no scenarios, or not the same number.
     """
-    a, b = np.atleast_2d(np.asarray(ours, np.float64)), np.atleast_2d(np.asarray(theirs, np.float64))
+    a, b = _of_same_scenarios((ours, theirs))
     above, equal = a[:, None] > b[None, :], a[:, None] == b[None, :]
     return float(above.mean() + 0.5 * equal.mean())
 
 
-def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> tuple[Scores, Scores, Scores]:
+def performance_profile(
+    scores: ArrayLike, thresholds: ArrayLike, draws: int = 500, seed: int = 0
+) -> tuple[Scores, Scores, Scores]:
     """Return the share of runs and scenarios with a score above each threshold, and its 95 % band.
 
     Args:
         scores: (runs, scenarios).
         thresholds: (n,).
+        draws: bootstrap samples.
+        seed: of the resampling.
 
     Returns:
-        share, low and high, (n,) each; the band is pointwise, of `crossed_bootstrap`'s draws.
+        share, low and high, (n,) each; the band is pointwise, by `crossed_bootstrap`'s resampling.
     """
     table, levels = np.atleast_2d(np.asarray(scores, np.float64)), np.asarray(thresholds, np.float64)
     above = table[..., None] > levels  # (runs, scenarios, n)
-    rng = np.random.default_rng(0)
-    runs, scenarios = table.shape
-    samples = [
-        above[np.ix_(rng.integers(runs, size=runs), rng.integers(scenarios, size=scenarios))].mean((0, 1))
-        for _ in range(500)
-    ]
+    samples = [drawn.mean((0, 1)) for (drawn,) in _crossed([above], draws, seed)]
     low, high = np.quantile(samples, [0.025, 0.975], axis=0)
     return above.mean((0, 1)), low, high
+
+
+def _crossed(arrays: Sequence[NDArray[Any]], draws: int, seed: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield arrays (runs, scenarios, ...) with rows drawn for each anew and columns for all alike."""
+    n_scenarios = arrays[0].shape[1]
+    rng = np.random.default_rng(seed)
+    for _ in range(draws):
+        columns = rng.integers(n_scenarios, size=n_scenarios)
+        yield [array[np.ix_(rng.integers(len(array), size=len(array)), columns)] for array in arrays]
+
+
+def _of_same_scenarios(tables: Sequence[ArrayLike]) -> list[Scores]:
+    arrays = [np.atleast_2d(np.asarray(table, np.float64)) for table in tables]
+    numbers = sorted({array.shape[1] for array in arrays})
+    if len(numbers) != 1 or numbers[0] == 0:
+        msg = f"tables of {numbers} scenarios; expected the same number for all, at least 1"
+        raise ValueError(msg)
+    return arrays

@@ -198,5 +198,4 @@ def _max_ticks(delay: Delay, dt_s: float) -> int:
     if delay.distribution not in ("none", "choice"):
         return delay.limit_ticks
     longest = delay.fixed + max(delay.choices, default=0.0)
-    ticks = int(np.ceil((longest / dt_s if delay.unit == "seconds" else longest) - 1e-9))
-    return min(ticks, delay.limit_ticks) if delay.choices else ticks
+    return int(np.ceil((longest / dt_s if delay.unit == "seconds" else longest) - 1e-9))

@@ -30,7 +30,7 @@ class Delay:
     """How long a message is under way: `fixed` plus a random part, both in `unit`.
 
     The random part is uniform on [0, 2 mean], or lognormal or gamma with the given mean and
-    standard deviation, or one of `choices`, each as likely; the total is then cut off at `limit_ticks`.
+    standard deviation, the total then cut off at `limit_ticks`, or one of `choices`, each as likely.
     It is drawn anew for every message, or once per episode: then for all agents with the same settings
     at once, as a network is slow as a whole, and for all copies of one scenario.
     """
@@ -160,23 +160,23 @@ def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
     known = {f.name: f for f in fields(kind)}
     unknown = sorted(set(settings) - set(known))
     _require(not unknown, where, unknown, f"keys out of {sorted(known)}")
-    values: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key == "command":
-            values[key] = _build(ChannelConfig, {"on_missing": "default", **value}, f"{where}.{key}")
-        elif key in _NESTED:
-            values[key] = _build(_NESTED[key], value, f"{where}.{key}")
-        elif key == "outages":
-            values[key] = tuple(tuple(outage) for outage in value)
-        elif key == "choices":
-            values[key] = tuple(value)
-        else:
-            values[key] = value
     try:
-        return kind(**values)
+        return kind(**{key: _value(key, value, where) for key, value in settings.items()})
     except TypeError as error:
         msg = f"{where}: {settings!r} has a value of the wrong type ({error})"
         raise OptionError(msg) from error
     except OptionError as error:
+        if where in str(error):
+            raise
         msg = f"{where}: {error}"
         raise OptionError(msg) from error
+
+
+def _value(key: str, value: Any, where: str) -> Any:
+    if key == "command":
+        return _build(ChannelConfig, {"on_missing": "default", **value}, f"{where}.{key}")
+    if key in _NESTED:
+        return _build(_NESTED[key], value, f"{where}.{key}")
+    if key == "outages":
+        return tuple(tuple(outage) for outage in value)
+    return tuple(value) if key == "choices" else value

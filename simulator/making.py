@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import OptionError
+from simulator.grid import Grid
 from simulator.link_config import LinkConfig
 from simulator.registry import family
 from simulator.settings import SimulatorSettings
@@ -40,26 +41,31 @@ def make(
         UnknownGridError: no such grid.
         OptionError: an unknown option, or one out of range.
     """
-    _check_copies(name, n_envs, copies_per_scenario)
-    kind = family(name)
     if scada is None:
-        link = kind.DEFAULT_LINK
+        link = family(name).DEFAULT_LINK
     else:
         link = scada if isinstance(scada, LinkConfig) else LinkConfig.from_dict(scada)
-    grid = kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
+    grid = make_grid(name, n_envs, seed, copies_per_scenario, **options)
     return World(grid, link, smoothing, seed, copies_per_scenario)
 
 
-def _check_copies(name: str, n_envs: int, copies_per_scenario: int) -> None:
-    if n_envs < 1:
-        msg = f"grid '{name}': n_envs is {n_envs}, expected at least 1 copy"
+def make_grid(name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any) -> Grid:
+    """Make E copies of a grid without a link. Raises like `make`."""
+    kind = family(name)
+    if not _is_count(n_envs):
+        msg = f"grid '{name}': n_envs is {n_envs!r}, expected a whole number, at least 1 copy"
         raise OptionError(msg)
-    if copies_per_scenario < 1 or n_envs % copies_per_scenario:
+    if not _is_count(copies_per_scenario) or n_envs % copies_per_scenario:
         msg = (
-            f"grid '{name}': copies_per_scenario is {copies_per_scenario}, expected a divisor of "
+            f"grid '{name}': copies_per_scenario is {copies_per_scenario!r}, expected a divisor of "
             f"n_envs = {n_envs}"
         )
         raise OptionError(msg)
+    return kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def make_world(settings: SimulatorSettings) -> World:

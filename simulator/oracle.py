@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from simulator.errors import NoOracleError
 from simulator.frame import Actions
 from simulator.link_config import LinkConfig
+from simulator.making import make_grid
 from simulator.registry import family
 from simulator.world import World
 
@@ -42,7 +43,7 @@ def make_with_oracle(
         name: of the grid, as for `simulator.make`.
         n_envs: E, the number of independent copies, at least 1.
         seed: of everything random.
-        options: of the grid.
+        options: of the grid; what the oracle needs, such as forecasts, replaces them.
 
     Raises:
         UnknownGridError: no such grid.
@@ -51,8 +52,9 @@ def make_with_oracle(
     """
     kinds: Mapping[str, OracleKind] = getattr(family(name), "ORACLES", {})
     if oracle not in kinds:
-        msg = f"grid '{name}': has no oracle '{oracle}', expected one of {list(kinds)}"
+        known = f"expected one of {list(kinds)}" if kinds else "nor any other; leave it out"
+        msg = f"grid '{name}': has no oracle '{oracle}', {known}"
         raise NoOracleError(msg)
     kind = kinds[oracle]
-    grid = family(name).make_grid(name, n_envs, seed, **{**options, **kind.options})
+    grid = make_grid(name, n_envs, seed, **{**options, **kind.options})
     return World(grid, LinkConfig(), seed=seed), kind.make(grid)

@@ -67,7 +67,8 @@ def beside_siblings(advantages: Float32, copies_per_scenario: int) -> Float32:
     of any action. A sibling's luck does not depend on this copy's action, so the policy gradient keeps its
     expectation and loses the noise of the scenario: a baseline that depends on the input (Mao et al.,
     Variance reduction for reinforcement learning in input-driven environments, ICLR 2019,
-    arXiv:1807.02264, section 4), taken from samples in place of a learned function.
+    arXiv:1807.02264, section 4), taken from samples in place of a learned function. A copy whose episode
+    ended early has other luck than its siblings from then on: no bias, but noise, by m / (m − 1).
 
     Args:
         advantages: (T, E), siblings side by side.

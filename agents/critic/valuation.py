@@ -44,7 +44,7 @@ class Valuation:
             discount.lam,
         )
 
-    def answer(self, head: int, discount: Discount, copies_per_scenario: int = 1) -> Advantages:
+    def answer(self, head: int, discount: Discount, copies_per_scenario: int) -> Advantages:
         """Return the message that an agent gets; its advantages are measured against sibling copies."""
         advantages = self.advantages(head, discount)
         values = np.ascontiguousarray(self.values[..., head])

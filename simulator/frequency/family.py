@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import OptionError, UnknownGridError
+from simulator.errors import UnknownGridError
 from simulator.frequency import case68
 from simulator.frequency.case_files import DATA
 from simulator.frequency.grid import FrequencyGrid
@@ -47,9 +47,6 @@ def make_grid(
         PartitionError: the partition does not fit the units.
     """
     _check_name(name)
-    if n_envs < 1:
-        msg = f"grid 'frequency68': n_envs is {n_envs}, expected at least 1 copy"
-        raise OptionError(msg)
     return FrequencyGrid(n_envs, seed, Options.from_dict(options), copies_per_scenario=copies_per_scenario)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.errors import OptionError
 from simulator.link_config import LinkConfig
 from simulator.oracle import OracleKind
 from simulator.transmission.agents import names_of_agents
@@ -44,9 +43,6 @@ def make_grid(
         PartitionError: the partition cannot be read or does not fit.
     """
     settings = read_options(options)
-    if n_envs < 1:
-        msg = f"{name}: n_envs is {n_envs}, expected at least 1"
-        raise OptionError(msg)
     return TransmissionGrid(_environment(name), n_envs, seed, settings, copies_per_scenario)
 
 

@@ -23,7 +23,7 @@ class Options:
     """What can be chosen about `grid2op:<environment>`; `docs/grid2op.md` explains each."""
 
     test: bool = True  # bundled data; False: a data set that grid2op has downloaded
-    partition: str | None = None  # path, "published" or "measured"; None: see choose_partition
+    partition: str | None = None  # path, "single", or a name in clusters.SHIPPED; None: choose_partition
     border: bool = False  # show both clusters all of a line that joins them
     workers: int = 0  # processes that share the copies; 0: all in this one
     forecasts: bool = False  # read the forecasts that look_ahead needs; a step costs about twice as much
@@ -63,6 +63,8 @@ class Options:
         self._check_rules()
         self._check_scenarios()
         _require(_is_number(self.gate) and self.gate >= 0, "gate", self.gate, "a number >= 0 (rho)")
+        start = self.reward_overload_from
+        _require(_is_number(start) and start >= 0, "reward_overload_from", start, "a number >= 0 (rho)")
         for name in REWARDS:
             _require(_is_number(getattr(self, name)), name, getattr(self, name), "a finite number")
 

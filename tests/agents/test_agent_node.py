@@ -174,6 +174,14 @@ def test_a_policy_is_not_carried_over_to_another_memory(tmp_path):
             worker.end()
 
 
+def test_a_checkpoint_of_another_memory_is_refused_with_what_to_do(tmp_path):
+    train(tmp_path, memory={"observations": 2})
+    with simulation("right") as world:
+        worker = start(world, "left", training(tmp_path, updates=3, memory={"observations": 3}))
+        with pytest.raises(SettingsError, match=r"left-000002-\w+\.zip does not fit this run"):
+            worker.end()
+
+
 def test_a_stopped_learner_saves_what_it_has_learned(tmp_path):
     stop_after_one_update(training(tmp_path, updates=50, checkpoint_every=50))
     entry = newest_agent_file(tmp_path / "models", "left")

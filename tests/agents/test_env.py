@@ -9,10 +9,13 @@ import pytest
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from agents import sources
+from agents.advantages import critic_of
 from agents.baselines import DoNothing
+from agents.critic.independent import IndependentCritic
 from agents.env import BusVecEnv, _infos
 from agents.errors import AgentsError, CriticError, EpochChangedError
 from agents.node import AgentNode
+from agents.own_critic import OwnCritic
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node
@@ -49,6 +52,28 @@ class Shared:
 
     def env(self, name: str = "right", **settings) -> BusVecEnv:
         return BusVecEnv(self.seat(name), **settings)
+
+
+def test_agents_and_their_own_critics_know_how_many_copies_share_a_scenario():
+    settings = AgentSettings(n_steps=4, critic={"mode": "independent", "hidden": [8]})
+    with Simulation(World(CounterGrid(), LinkConfig()), copies_per_scenario=3) as simulation:
+        node = Node("right", simulation.address)
+        seat = Seat(node, "right", patience_s=20.0)
+        critic = critic_of(seat, settings, seat.view.observation_space)
+        node.close()
+    assert seat.view.copies_per_scenario == 3
+    assert isinstance(critic, OwnCritic)
+    assert sums_over_copies(critic.critic) == pytest.approx(0.0, abs=1e-5)
+
+
+def sums_over_copies(critic: IndependentCritic) -> np.ndarray:
+    """Return (T,) sums of advantages over all copies: 0 where these are measured against each other."""
+    rng = np.random.default_rng(0)
+    rewards, nothing = rng.normal(size=(4, 3)).astype(np.float32), np.zeros(3, np.bool_)
+    for row in [np.zeros(3, np.float32), *rewards]:
+        critic.record(rng.normal(size=(3, 2)), row, nothing, nothing, None)
+    _, advantages, _ = critic.advantages(rewards, np.zeros((4, 3), np.bool_), 0.9, 0.9)
+    return advantages.sum(axis=1)
 
 
 @pytest.fixture

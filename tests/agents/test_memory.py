@@ -91,7 +91,8 @@ def test_every_copy_sees_the_past_of_its_own_episode(
         if isinstance(space, spaces.Box):
             acts = rng.normal(0.0, 2.0, (n_envs, 2)).astype(np.float32)
         else:
-            acts = np.stack([np.asarray(rng.integers(space.nvec if actions_of(space) else 3))] * n_envs)
+            several = isinstance(space, spaces.MultiDiscrete)
+            acts = rng.integers(space.nvec, size=(n_envs, 2)) if several else rng.integers(3, size=n_envs)
         memory.acted(acts)
         obs, final, starts = draw(), draw(), rng.random(n_envs) < 0.3
         shown = np.where(starts[:, None], final, obs)
@@ -104,10 +105,6 @@ def test_every_copy_sees_the_past_of_its_own_episode(
         kept = obs.copy()
         np.testing.assert_allclose(memory.see(obs, starts), expected, rtol=1e-4, atol=1e-5)
         assert np.array_equal(obs, kept)
-
-
-def actions_of(space: spaces.Space) -> bool:
-    return isinstance(space, spaces.MultiDiscrete)
 
 
 def test_features_lie_in_the_space_that_is_announced() -> None:
@@ -138,6 +135,12 @@ def test_nothing_is_remembered_unless_it_is_asked_for() -> None:
         ({"integrals": ["rho", "rho"]}, "expected each feature once"),
         ({"integral_time_s": 0.0}, "memory.integral_time_s is 0.0, expected seconds, more than 0"),
         ({"leak": 1.5}, "memory.leak is 1.5, expected 0 to 1"),
+        ({"leak": "x"}, "memory.leak is 'x', expected 0 to 1"),
+        ({"integral_time_s": "5"}, "memory.integral_time_s is '5', expected seconds, more than 0"),
+        ({"lags": {"rho": 3}}, "memory.lags is .*, expected a list of ticks ago, 1 or more, per feature"),
+        ({"lags": ["rho"]}, "memory.lags is"),
+        ({"lags": {"rho": []}}, "memory.lags is"),
+        ({"lags": {"rho": [0]}}, "memory.lags is"),
         ({"frames": 4}, "memory.keys is .'frames'., expected out of"),
         (
             {"integrals": ["omega"]},

@@ -61,3 +61,14 @@ def test_a_schedule_goes_on_where_a_stopped_run_left_it(tmp_path):
 def test_a_schedule_has_a_start_and_an_end(ends):
     with pytest.raises(SettingsError, match=r"clip_range is .*, expected a number, or start and end"):
         with_schedules({"clip_range": ends})
+
+
+@pytest.mark.parametrize("ends", [{"start": True, "end": 0.1}, {"start": float("inf"), "end": 0.1}])
+def test_the_ends_of_a_schedule_are_numbers(ends):
+    with pytest.raises(SettingsError, match=r"learning_rate is .*, expected a number, or start and end"):
+        with_schedules({"learning_rate": ends})
+
+
+def test_only_some_hyperparameters_can_change():
+    with pytest.raises(SettingsError, match=r"ent_coef is .*; only learning_rate, clip_range may change"):
+        with_schedules({"ent_coef": {"start": 0.1, "end": 0.01}})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,6 +123,14 @@ def test_a_difference_between_policies_on_the_same_scenarios_is_seen_through_the
     assert 0.05 < difference.low < difference.value < difference.high < 0.15
     assert crossed_bootstrap(improvement_by_scenario, ours, theirs) == Estimate(1.0, 1.0, 1.0)
     assert probability_of_improvement(ours, theirs) < 0.6  # pooled, it would drown
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [((2, 3), (1, 10)), ((2, 3), (2, 1)), ((2, 0), (1, 0))])
+def test_tables_of_other_scenarios_are_not_compared(ours, theirs):
+    tables = np.zeros(ours), np.zeros(theirs)
+    for compare in (improvement_by_scenario, partial(crossed_bootstrap, improvement_by_scenario)):
+        with pytest.raises(ValueError, match="expected the same number for all, at least 1"):
+            compare(*tables)
 
 
 def test_improvement_by_scenario_is_the_mean_of_mann_whitneys_u_over_scenarios():

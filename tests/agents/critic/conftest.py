@@ -26,6 +26,7 @@ class RandomWorld:
     epoch: int = 1
     n_ticks: int = 65
     seed: int = 0
+    copies_per_scenario: int = 1
     states: list[GridState] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class RandomWorld:
             masked=False,
             reasons=(),
             partition="",
-            config="{}",
+            config=json.dumps({"copies_per_scenario": self.copies_per_scenario}),
             config_sha256="",
         )
 

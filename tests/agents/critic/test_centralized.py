@@ -75,6 +75,18 @@ def test_answers_are_gae_of_the_networks_values(world):
     assert answer.critic_version == 1
 
 
+def test_advantages_are_measured_against_copies_of_the_same_scenario(make_world):
+    alone, beside = (make_world(n_envs=6, copies_per_scenario=m) for m in (1, 3))
+    plain, compared = (critic_of(w).answer(w.request("east", 0, T)) for w in (alone, beside))
+    assert np.array_equal(compared.values, plain.values)
+    assert np.array_equal(compared.returns, plain.returns)
+    assert not np.allclose(compared.advantages, plain.advantages)
+    for copy in range(6):
+        siblings = [other for other in range(6) if other // 3 == copy // 3 and other != copy]
+        expected = plain.advantages[:, copy] - plain.advantages[:, siblings].mean(axis=1)
+        np.testing.assert_allclose(compared.advantages[:, copy], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_order_of_asking_changes_nothing(world):
     reference = critic_of(world)
     expected = run_rounds(reference, world, [0, T, 2 * T])
