@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -232,12 +233,18 @@ def test_copies_of_one_scenario_differ_only_in_what_is_done(name):
     world.close(), alone.close()
 
 
-def test_scenarios_have_equally_many_copies():
-    for wrong in (0, 3):
-        with pytest.raises(
-            OptionError, match=f"copies_per_scenario is {wrong}, expected a divisor of n_envs = 4"
-        ):
-            simulator.make("synthetic", 4, copies_per_scenario=wrong)
+@pytest.mark.parametrize("wrong", [0, 3, 2.0, "2", True])
+def test_scenarios_have_equally_many_copies(wrong):
+    fault = re.escape(f"copies_per_scenario is {wrong!r}, expected a divisor of n_envs = 4")
+    with pytest.raises(OptionError, match=fault):
+        simulator.make("synthetic", 4, copies_per_scenario=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True])
+def test_there_is_at_least_one_copy(wrong):
+    for name in SMALL:
+        with pytest.raises(OptionError, match=re.escape(f"n_envs is {wrong!r}, expected a whole number")):
+            simulator.make(CASES[name].name, wrong)
 
 
 def test_frames_are_not_changed_by_later_steps(world):

@@ -103,7 +103,7 @@ def test_it_needs_forecasts_and_topology_agents():
     with pytest.raises(OptionError, match="only with the option forecasts=true"):
         blind.look_ahead([[]])
     blind.close()
-    with pytest.raises(OptionError, match="has no oracle 'simulate_greedy', expected one of"):
+    with pytest.raises(OptionError, match="has no oracle 'simulate_greedy', nor any other; leave it out"):
         make_with_oracle("simulate_greedy", "synthetic")
 
 
