@@ -82,6 +82,30 @@ def profile(scores: Sequence[Score]) -> bytes:
     return png_of(figure)
 
 
+def cross_map(policies: Sequence[str], conditions: Sequence[str], losses: Float64) -> bytes:
+    """Return a map of losses: rows what was trained, columns what it was evaluated under.
+
+    Args:
+        policies: names of the rows.
+        conditions: names of the columns.
+        losses: (policies, conditions), minus the return; NaN where there is none. The map shows each as a
+            share of the smallest in its column.
+    """
+    figure, axes = figure_of(1.9 + 0.62 * len(conditions), 1.4 + 0.32 * len(policies))
+    shares = losses / np.nanmin(losses, axis=0)
+    axes.imshow(np.log(shares), cmap="YlOrRd", aspect="auto", vmin=0.0, vmax=np.log(3.0))
+    for row, column in np.argwhere(np.isfinite(shares)):
+        share = shares[row, column]
+        colour = "white" if share > 2.0 else "black"
+        axes.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(len(conditions)), conditions, rotation=45, ha="right", fontsize=7)
+    axes.set_yticks(range(len(policies)), policies, fontsize=7)
+    axes.set_xlabel("evaluated under")
+    axes.set_ylabel("trained under")
+    axes.set_title("loss over the smallest in the column", fontsize=9)
+    return png_of(figure)
+
+
 def _look(colours: Sequence[str], index: int) -> tuple[str, str]:
     """Return colour and dashes of the n-th line."""
     rounds, place = divmod(index, len(colours))

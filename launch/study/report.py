@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from agents.statistics import interquartile_mean
 from launch.references import NOTES
 from launch.report_data import timings
 from launch.study import figures, table
@@ -65,10 +68,20 @@ def _text(plan: Plan, done: list[Row], scores: list[Score], command: str, missin
 
 
 def _pictures(plan: Plan, done: list[Row], scores: list[Score]) -> dict[str, bytes]:
+    if plan.study.conditions:
+        picture = _map(plan, scores)
+        return {} if picture is None else {"map": picture}
     folders: dict[str, list[Path]] = {}
     for row in done:
         folders.setdefault(row.variant, []).append(row.folder)
-    found = {"curves": figures.learning_curves(folders)}
-    if not plan.study.conditions:
-        found["profile"] = figures.profile(scores)
+    found = {"curves": figures.learning_curves(folders), "profile": figures.profile(scores)}
     return {name: png for name, png in found.items() if png is not None}
+
+
+def _map(plan: Plan, scores: list[Score]) -> bytes | None:
+    losses = {(s.policy, s.condition): -interquartile_mean(s.returns) for s in scores}
+    if min(losses.values()) <= 0:
+        return None  # shares of a gain say nothing
+    policies, conditions = list(dict.fromkeys(s.policy for s in scores)), list(plan.study.conditions)
+    table = np.array([[losses.get((p, c), np.nan) for c in conditions] for p in policies])
+    return figures.cross_map(policies, conditions, table)

@@ -14,7 +14,7 @@ import pytest
 from launch.episodes import Episode
 from launch.errors import LaunchError, LaunchFileError
 from launch.imports import ROOT
-from launch.study import table
+from launch.study import figures, table
 from launch.study.lock import locked
 from launch.study.page import replace_part
 from launch.study.playing import due, play, prepare, refresh
@@ -238,6 +238,13 @@ def test_what_was_trained_for_all_conditions_is_held_against_each_specialist(tmp
     text = table.cross_table(study, scores)
     assert "| loss over the specialist's | on time |" in text
     assert "| other | 1.5 |" in text
+
+
+def test_a_map_shows_who_does_well_where():
+    losses = np.array([[1.0, 9.0], [2.0, np.nan]])
+    whole = figures.cross_map(["on time", "other"], ["on time", "late"], losses)
+    assert whole.startswith(b"\x89PNG")
+    assert whole != figures.cross_map(["on time", "other"], ["on time", "late"], losses.T)
 
 
 def test_a_study_that_was_not_run_has_its_place_in_the_page(tmp_path):
