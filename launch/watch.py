@@ -29,6 +29,7 @@ class Watch:
         self._display = display
         self._started = time.monotonic() - age_s()
         self._begun: tuple[float, int] | None = None  # when the first tick was seen, and which
+        self._done = 0  # ticks
         self._shown = 0.0
 
     @property
@@ -66,7 +67,8 @@ class Watch:
         """Return how the run stands."""
         now = time.monotonic()
         total = self.program.total_ticks
-        done = progress(self.slots, self.program.n_steps, total)
+        # An agent that was restarted does not know at once how far it is.
+        done = self._done = max(self._done, progress(self.slots, self.program.n_steps, total))
         if self._begun is None and done > 0:
             self._begun = (now, done)
         eta = None
