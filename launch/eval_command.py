@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,12 +98,9 @@ def _evaluate_apart(run_dir: Path, settings: dict[str, Any], out: Path) -> None:
     from launch import evaluation
     from launch.errors import LaunchError
 
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.touch()
-    except OSError as error:
-        msg = f"--out {out}: cannot be written ({error.strerror}); choose a file that you may write"
-        raise LaunchError(msg) from error
+    if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
+        msg = f"--out {out}: cannot be written; choose a file in a folder that is there and yours"
+        raise LaunchError(msg)
     evaluation.evaluate(run_dir, typer.echo, settings, out)
     typer.echo(f"episodes: {out}")
 

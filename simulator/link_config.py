@@ -161,15 +161,20 @@ def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
     unknown = sorted(set(settings) - set(known))
     _require(not unknown, where, unknown, f"keys out of {sorted(known)}")
     try:
-        return kind(**{key: _value(key, value, where) for key, value in settings.items()})
+        values = {key: _value(key, value, where) for key, value in settings.items()}
     except TypeError as error:
-        msg = f"{where}: {settings!r} has a value of the wrong type ({error})"
-        raise OptionError(msg) from error
+        raise _wrong_type(settings, where, error) from error
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise _wrong_type(settings, where, error) from error
     except OptionError as error:
-        if where in str(error):
-            raise
         msg = f"{where}: {error}"
         raise OptionError(msg) from error
+
+
+def _wrong_type(settings: Mapping[str, Any], where: str, error: TypeError) -> OptionError:
+    return OptionError(f"{where}: {settings!r} has a value of the wrong type ({error})")
 
 
 def _value(key: str, value: Any, where: str) -> Any:

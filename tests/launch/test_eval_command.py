@@ -81,6 +81,7 @@ def test_other_conditions_are_written_elsewhere_and_leave_the_run_as_it_was(run,
         (["agents.n_steps=4", "--out", "x"], r"agents\.n_steps: is of training; here only evaluator\..*"),
         (["seed=1", "--out", "x"], r"seed: is of training"),
         (["evaluator.epsodes=4", "--out", "x"], r"evaluator\.epsodes: unknown key, did you mean episodes\?"),
+        (["--out", "nowhere/late.json"], r"--out nowhere/late\.json: cannot be written; choose"),
         (["--baselines", "do_nothin"], r"there is no 'do_nothin', did you mean do_nothing\?"),
     ],
 )
