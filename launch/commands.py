@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from launch.suggest import did_you_mean
+
 COMMANDS = {
     "launch": (
         "launch.launch_command:app",
@@ -70,7 +72,7 @@ class LazyGroup(TyperGroup):
         """Return the command that is called."""
         name = args[0]
         if name not in COMMANDS:
-            return super().resolve_command(ctx, args)
+            ctx.fail(f"No such command {name!r}, {did_you_mean(name, COMMANDS)}")
         module, _, attribute = COMMANDS[name][0].partition(":")
         return name, typer.main.get_command(getattr(import_module(module), attribute)), args[1:]
 

@@ -61,6 +61,16 @@ def test_the_frame_of_chorus_imports_no_command() -> None:
     assert not {"numpy", "torch", "pydantic", "yaml", "zmq"} & set(done.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("lunch", "did you mean launch?"), ("xyz", "known are bag, doctor, eval")]
+)
+def test_a_mistyped_command_is_answered_with_what_was_probably_meant(typed: str, meant: str) -> None:
+    code = [sys.executable, "-m", "launch.cli", typed]
+    done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"No such command {typed!r}, {meant}" in done.stderr
+
+
 def test_a_dry_run_shows_every_node_and_starts_none(folder: Path) -> None:
     done = command("small.yaml", "--dry-run", cwd=folder)
     assert done.returncode == 0, done.stderr
