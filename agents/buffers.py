@@ -169,8 +169,7 @@ class MaskableEnsembleRolloutBuffer(EnsembleRolloutBuffer, MaskableRolloutBuffer
         )
 
     def _usable(self) -> np.ndarray:
-        usable = np.flatnonzero(self.choice.swapaxes(0, 1))
-        return usable if usable.size else super()._usable()
+        return np.flatnonzero(self.choice.swapaxes(0, 1))
 
     def _minibatches(self, order: np.ndarray, size: int) -> Iterator[np.ndarray]:
         """Split evenly: how many samples remain varies, and a remainder of two would be a step of noise."""

@@ -1,7 +1,7 @@
 """PPO, MaskablePPO and RecurrentPPO of one agent in an ensemble whose values come from a shared critic.
 
-Nothing of `collect_rollouts` or `train` is overridden: the policy has no value network, the rollout
-buffer asks the critic, and everything random comes from the agent's own generators.
+Nothing of `collect_rollouts` is overridden, and of `train` only whether it is called: the policy has no value
+network, the rollout buffer asks the critic, and everything random comes from the agent's own generators.
 
 Papers: Schulman et al. 2017 (PPO), arXiv:1707.06347; Yu et al. 2022 (MAPPO), arXiv:2103.01955;
 Huang and Ontañón 2022 (masking), arXiv:2006.14171.
@@ -203,6 +203,15 @@ class MaskableEnsemblePPO(SharedCriticAlgorithm, MaskablePPO):  # type: ignore[m
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": MaskableActorPolicy}
     buffer_type = MaskableEnsembleRolloutBuffer
+    rollout_buffer: MaskableEnsembleRolloutBuffer
+
+    def train(self) -> None:
+        """As in sb3_contrib; but a rollout without any choice is left out.
+
+        Its gradient is zero, and Adam would go on in the direction of earlier rollouts.
+        """
+        if self.rollout_buffer.choice.any():
+            super().train()
 
 
 class RecurrentEnsemblePPO(SharedCriticAlgorithm, RecurrentPPO):  # type: ignore[misc]
