@@ -109,7 +109,9 @@ _RULES: dict[str, Callable[[GridView, int], Policy]] = {
     "reconnect_only": lambda view, _: ReconnectOnly(view.action_names, view.feature_names),
     "pi_agc": lambda view, _: baselines_frequency.pi_agc(view),
     "pi_agc_usual": lambda view, _: baselines_frequency.pi_agc(view, baselines_frequency.USUAL),
+    "pi_agc_forecast": lambda view, _: baselines_frequency.pi_agc(view, baselines_frequency.FORECAST),
     "nominal_setpoint": lambda view, _: baselines_voltage.nominal_setpoint(view),
+    "integral_voltage": lambda view, _: baselines_voltage.integral_voltage(view),
     "consensus_voltage": lambda view, _: baselines_voltage.consensus_voltage(view),
 }
 

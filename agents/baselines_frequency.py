@@ -4,7 +4,8 @@ Automatic generation control: the area control error ACE = B Δf (one area, no t
 controller, and its output in MW is shared among the units by participation factors (P. Kundur, Power
 System Stability and Control, 1994, section 11.1.6). The mean Δf is in every observation, so each unit
 computes its own share, and all arrive at the same total. Gains are given on Δf, that is with the bias
-B multiplied in: kp in MW/Hz, ki in MW/(Hz s).
+B multiplied in: kp in MW/Hz, ki in MW/(Hz s). The forecast of the renewables can be fed forward: what the
+fleet does now was forecast a minute ago.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from agents.errors import SettingsError
 
 RAMP_MW_PER_MIN = {"battery": 50.0, "gas": 10.0, "dr": 5.0}
 RANGE_MW = {"battery": (0.0, 100.0), "gas": (50.0, 500.0), "dr": (-200.0, 0.0)}
-DF_HZ, OUTPUT_MW = 0.1, 100.0  # scales of the features `mean_df` and `own_output`
+DF_HZ, OUTPUT_MW = 0.1, 100.0  # scales of the feature `mean_df`, and of outputs and forecasts
+LINK_TICKS = 2  # how late measurements usually are
 
 Rows = NDArray[np.float64]
 
@@ -34,16 +36,19 @@ class Gains:
     kp: float  # MW/Hz
     ki: float  # MW/(Hz s)
     participants: Literal["all", "fast"] = "all"  # fast: batteries and demand response, no gas plants
+    feedforward: float = 0.0  # share of the renewables' forecast change that is taken over at once
 
 
 USUAL = Gains(kp=100.0, ki=20.0)
-TUNED = Gains(kp=25.0, ki=40.0)  # by `python benchmarks/frequency68_calibration.py --search`
+TUNED = Gains(kp=25.0, ki=40.0)  # by `python benchmarks/frequency68_calibration.py --search`, two ticks late
+FORECAST = Gains(kp=25.0, ki=40.0, participants="fast", feedforward=0.95)  # likewise, `--search forecast`
 
 
 class PiAgc:
     """PI-AGC of the units that one agent runs, in E copies.
 
-    A unit follows target = share · (−kp Δf − ki ∫Δf dt) from its first observed output at its ramp.
+    A unit follows target = share · (−kp Δf − ki ∫Δf dt − feedforward · renewables) from its first observed
+    output at its ramp; the renewables' change is what the forecast said a minute before.
     Anti-windup: while a unit cannot follow (its ramp or its range is exhausted), its integral does not
     go further in that direction (conditional integration; K. Åström and L. Rundqwist, Integrator windup
     and how to avoid it, ACC 1989).
@@ -75,6 +80,9 @@ class PiAgc:
         self._low, self._high = np.array([RANGE_MW[_kind(name)] for name in units]).T
         self._df = _columns("mean_df", units, features)
         self._output = _columns("own_output", units, features)
+        self._renewables = (
+            _Lagged(_columns("renewable_forecast_1min", units, features), dt_s) if gains.feedforward else None
+        )
         self._integral: Rows | None = None  # (E, n_unit) Hz s
         self._position = np.zeros((0, len(units)))  # (E, n_unit) MW, where the commands have brought it
         self._start = np.zeros((0, len(units)))  # (E, n_unit) MW
@@ -95,6 +103,8 @@ class PiAgc:
         df_hz = obs[:, self._df].astype(np.float64) * DF_HZ
         integral = self._begun(obs[:, self._output].astype(np.float64) * OUTPUT_MW, starts)
         total = -self._gains.kp * df_hz - self._gains.ki * (integral + df_hz * self._dt_s)
+        if self._renewables is not None:
+            total -= self._gains.feedforward * self._renewables.now(obs, starts)
         wanted = self._start + self.share * total - self._position
         within_ramp = np.clip(wanted, -self._ramp_mw, self._ramp_mw)
         move = np.clip(within_ramp, self._low - self._position, self._high - self._position)
@@ -112,6 +122,32 @@ class PiAgc:
             self._integral[starts] = 0.0
             self._position[starts] = self._start[starts] = output_mw[starts]
         return self._integral
+
+
+class _Lagged:
+    """What the renewables do now, MW from their schedule, by the forecasts for one minute ahead.
+
+    A forecast is shown when the link has brought it, and a command made of it acts in the next tick. An
+    episode begins on schedule; what lies before its first forecast is taken as on the way there.
+    """
+
+    def __init__(self, columns: Sequence[int], dt_s: float) -> None:
+        self._columns = list(columns)
+        self._ticks = round(60.0 / dt_s) - 1 - LINK_TICKS
+        self._seen = np.zeros((self._ticks + 1, 0, len(columns)))  # (ticks + 1, E, n_unit) MW, newest last
+
+    def now(self, obs: NDArray[np.float32], starts: NDArray[np.bool_] | None) -> Rows:
+        """Return (E, n_unit) MW; to be called once per tick."""
+        newest = obs[:, self._columns].astype(np.float64) * OUTPUT_MW
+        begins = np.zeros(len(obs), np.bool_) if starts is None else starts
+        if self._seen.shape[1] != len(obs):
+            self._seen = np.zeros((self._ticks + 1, *newest.shape))
+            begins = np.ones(len(obs), np.bool_)
+        self._seen[:-1] = self._seen[1:]
+        self._seen[-1] = newest
+        self._seen[:, begins] = np.linspace(0.0, 1.0, self._ticks + 1)[:, None, None] * newest[begins]
+        oldest: Rows = self._seen[0]
+        return oldest
 
 
 def pi_agc(view: GridView, gains: Gains = TUNED) -> PiAgc:

@@ -1,8 +1,8 @@
-"""Classical voltage control of microgrids: nominal setpoints, and distributed consensus control.
+"""Classical voltage control of microgrids: nominal setpoints, integral control, and distributed consensus.
 
-Both read the range of setpoints from the names of the actions ("480 V to 590 V"), as the grid's
-description gives them, and act on one agent's own observation. Where that observation has the
-neighbours' features appended (option `observation: neighbours` of the grid), the consensus uses them.
+All read the range of setpoints from the names of the actions ("480 V to 590 V"), as the grid's
+description gives them, and act on one agent's own observation. Consensus needs the neighbours' features
+in it (option `observation: neighbours` of the grid).
 """
 
 from __future__ import annotations
@@ -87,13 +87,14 @@ class ConsensusVoltage:
     secondary control of microgrids using feedback linearization, IEEE Trans. Power Systems 28(3), 2013):
     e_i = a mean_j (v_i - v_j) + g (v_i - v_ref), over the neighbours j that the agent hears. Their
     control of the linearized DG is an integral of -c e_i; here it is summed tick by tick:
-    V_i <- V_i - c V_nominal e_i, kept within the range of setpoints, which also stops wind-up.
+    V_i <- V_i - c V_nominal e_i, kept within the range of setpoints, which also stops wind-up. With a = 0
+    it is integral control of the own voltage alone.
 
     Args:
         setpoints: what the agent can give.
         features: names of the observation's features; the DGs it sets come first.
         gain: c, per tick.
-        coupling: a, weight of the neighbours.
+        coupling: a, weight of the neighbours; of no effect on an agent that sees no voltage but its own.
         pinning: g, weight of the reference.
         v_nominal: V.
 
@@ -139,6 +140,11 @@ class ConsensusVoltage:
         self._volts = np.clip(self._volts - step, self._setpoints.low, self._setpoints.high)
         return self._setpoints.action(self._volts)
 
+    @property
+    def n_heard(self) -> int:
+        """Return how many voltages are seen beside one DG's own."""
+        return len(self._direct) - 1
+
     def _magnitudes(self, obs: NDArray[np.float32]) -> Float:
         """Return (E, seen DGs): bus voltages in pu."""
         values = obs.astype(np.float64)
@@ -147,8 +153,7 @@ class ConsensusVoltage:
     def _error(self, v: Float) -> Float:
         """Return (E, n_dg): e_i."""
         own = v[:, : self._setpoints.n_dg]
-        heard = v.shape[1] - 1
-        apart = (v.shape[1] * own - v.sum(axis=1, keepdims=True)) / max(heard, 1)
+        apart = (v.shape[1] * own - v.sum(axis=1, keepdims=True)) / max(self.n_heard, 1)
         error: Float = self._coupling * apart + self._pinning * (own - 1.0)
         return error
 
@@ -158,6 +163,23 @@ def nominal_setpoint(view: GridView) -> NominalSetpoint:
     return NominalSetpoint(SetpointRange.read(view.action_space, view.action_names))
 
 
-def consensus_voltage(view: GridView) -> ConsensusVoltage:
+def integral_voltage(view: GridView) -> ConsensusVoltage:
     """Return the rule for one agent. Raises SettingsError where the grid is no microgrid."""
-    return ConsensusVoltage(SetpointRange.read(view.action_space, view.action_names), view.feature_names)
+    setpoints = SetpointRange.read(view.action_space, view.action_names)
+    return ConsensusVoltage(setpoints, view.feature_names, coupling=0.0)
+
+
+def consensus_voltage(view: GridView) -> ConsensusVoltage:
+    """Return the rule for one agent.
+
+    Raises:
+        SettingsError: the grid is no microgrid, or the agent sees no voltage but its own.
+    """
+    rule = ConsensusVoltage(SetpointRange.read(view.action_space, view.action_names), view.feature_names)
+    if rule.n_heard == 0:
+        msg = (
+            f"baseline 'consensus_voltage' for {view.agent}: no neighbour's voltage is observed; set the "
+            "grid's option observation: neighbours, or use integral_voltage"
+        )
+        raise SettingsError(msg)
+    return rule

@@ -16,8 +16,10 @@ Baseline = Literal[
     "reconnect_only",  # transmission grids
     "pi_agc",  # frequency68: gains of the calibration's search
     "pi_agc_usual",  # frequency68: textbook gains
+    "pi_agc_forecast",  # frequency68: tuned, with the renewables' forecast fed forward
     "nominal_setpoint",  # microgrids
-    "consensus_voltage",  # microgrids
+    "integral_voltage",  # microgrids: each DG by its own voltage
+    "consensus_voltage",  # microgrids: and its neighbours'
 ]
 
 
@@ -38,6 +40,7 @@ class AgentSettings:
     deterministic: bool = False  # mode act: take the most likely action
     max_ticks: int | None = None  # mode act and baselines: leave after so many ticks
     memory: Mapping[str, Any] = field(default_factory=dict)  # agents.recipe.MemorySettings; train only
+    corrects: Baseline | None = None  # a rule whose commands the agent's actions are added to; train only
     critic: Mapping[str, Any] = field(default_factory=dict)  # {"mode": ..., settings of agents.critic}
     checkpoint_every: int = 5  # updates
     run_dir: str | None = None  # models/, tb/ and timing/ are written below it
@@ -56,6 +59,7 @@ class AgentSettings:
         MemorySettings.from_mapping(self.memory)
         rules = (None, *get_args(Baseline))
         _require(self.baseline in rules, "baseline", self.baseline, f"one of {rules}")
+        _require(self.corrects in rules, "corrects", self.corrects, f"one of {rules}")
         nothing_to_act_by = self.mode == "act" and self.baseline is None and self.load is None
         _require(not nothing_to_act_by, "load", self.load, "a saved policy, because mode is 'act'")
         critics = ("centralized", "independent", "none")

@@ -25,7 +25,7 @@ from agents.errors import AgentsError, SettingsError
 from agents.files import write_atomically
 from launch.episodes import Episode, Progress, play
 from launch.errors import LaunchError
-from launch.references import ORACLES
+from launch.references import ORACLES, SEES
 from simulator.errors import NoOracleError, SimulatorError
 from simulator.oracle import Oracle, make_with_oracle
 from simulator.world import World
@@ -109,7 +109,7 @@ def _policy_names(settings: Mapping[str, Any]) -> list[str]:
 def _stage(name: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[World, Oracle | None]:
     """Return the evaluator's own grid, and the oracle where one is to play.
 
-    The grid has the training grid's settings with the evaluator's laid over.
+    The grid has the training grid's settings with the evaluator's laid over, and what a rule has to see.
     """
     training = settings.get("simulator") or _read(run_dir / "nodes" / "simulator.json")
     options = {**training["options"], **settings["options"]}
@@ -117,7 +117,12 @@ def _stage(name: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[World
     if name in ORACLES:
         return make_with_oracle(name, training["grid"], n_envs, seed, **options)
     scada, smoothing = training["scada"], training["smoothing"]
-    return simulator.make(training["grid"], n_envs, seed, scada, smoothing, **options), None
+    world = simulator.make(training["grid"], n_envs, seed, scada, smoothing, **options)
+    sees = SEES.get(name, {})
+    if sees.keys() <= world.spec.options.keys() and any(world.spec.options[k] != v for k, v in sees.items()):
+        world.close()
+        world = simulator.make(training["grid"], n_envs, seed, scada, smoothing, **{**options, **sees})
+    return world, None
 
 
 def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: World) -> dict[str, Policy]:

@@ -12,6 +12,7 @@ from agents.baselines_voltage import (
     NominalSetpoint,
     SetpointRange,
     consensus_voltage,
+    integral_voltage,
     nominal_setpoint,
 )
 from agents.description import GridView
@@ -93,6 +94,29 @@ def test_rules_are_made_from_what_an_agent_knows_of_the_grid():
     low[:, [7, 16]] = -2.0  # v_bd of both at 0.9 pu
     assert nominal_setpoint(view).act(low).tolist() == [0, 0]
     assert consensus_voltage(view).act(low).tolist() == [6, 6]  # 480 (1 + 1.3 * 0.1) = 542.4 V
+
+
+def test_consensus_needs_a_neighbours_voltage():
+    spec = simulator.make("microgrid6").spec
+    view = GridView(
+        grid=spec.name, agent="dg_5", agents=spec.agents, epoch=0, n_envs=2, dt_s=spec.dt_s,
+        observation_space=spec.observation_spaces["dg_5"], action_space=spec.action_spaces["dg_5"],
+        feature_names=spec.observation_names["dg_5"], action_names=spec.action_names["dg_5"],
+        neighbours=spec.neighbours["dg_5"], masked=False, mode="lockstep", config_sha256="", partition="",
+    )  # fmt: skip
+    with pytest.raises(SettingsError, match="observation: neighbours, or use integral_voltage"):
+        consensus_voltage(view)
+    low = np.zeros((2, 9), np.float32)
+    low[:, 7] = -2.0  # v_bd at 0.9 pu
+    assert integral_voltage(view).act(low).tolist() == [6, 6]
+
+
+def test_integral_control_hears_no_neighbour():
+    setpoints = SetpointRange(400.0, 600.0, 0, 1, single=False)
+    names = ("dg_1/v_bd", "dg_1/v_bq", "dg_2/v_bd", "dg_2/v_bq")
+    obs = np.array([[0.4, 0.0, 1.0, 0.0], [0.4, 0.0, -1.0, 0.0]], np.float32)
+    one, other = ConsensusVoltage(setpoints, names, coupling=0.0).act(obs)[:, 0]
+    assert one == other
 
 
 def test_grids_without_voltages_are_refused():

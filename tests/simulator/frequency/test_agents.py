@@ -10,7 +10,7 @@ import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import simulator
-from agents.baselines_frequency import TUNED, USUAL, Gains, PiAgc, pi_agc
+from agents.baselines_frequency import FORECAST, TUNED, USUAL, Gains, PiAgc, pi_agc
 from agents.description import GridView
 from agents.errors import SettingsError
 from simulator.errors import PartitionError
@@ -126,6 +126,34 @@ def test_frequency_returns_to_nominal_after_agc():
     held = played(simulator.make("frequency68", n_envs=8, seed=0, **quiet), None, 400)[1]
     assert np.sqrt((df**2).mean()) < 0.4 * np.sqrt((held**2).mean())
     assert np.median(np.abs(df)) < 0.01
+
+
+def test_a_forecast_that_is_fed_forward_halves_what_ramps_do():
+    quiet = {"load_sigma": 0.0, "common_sigma": 0.0, "trend_sigma": 0.0, "renewable_sigma_mw": 0.0,
+             "contingency_rate": 0.0, "ramps_per_hour": 6.0, "ramp_mw": [200.0, 200.0]}  # fmt: skip
+    world = simulator.make("frequency68", n_envs=8, seed=0, **quiet)
+    felt, foreseen = (np.sqrt((played(world, gains, 400)[1] ** 2).mean()) for gains in (TUNED, FORECAST))
+    assert foreseen < 0.5 * felt
+
+
+def test_a_forecast_is_acted_on_when_its_minute_is_over():
+    """A minute is 30 ticks; two have passed on the link, and the command acts in the tick after."""
+    names = [name for name, _ in FEATURES]
+    unit = PiAgc(["battery_33"], UNITS, names, 2.0, Gains(0.0, 0.0, feedforward=1.0))
+    seen = np.zeros((2, 15), np.float32)
+    moved = []
+    for tick in range(60):
+        seen[0, names.index("renewable_forecast_1min")] = 1.0 if tick >= 5 else 0.0
+        seen[1, names.index("renewable_forecast_1min")] = 1.0  # an episode begins on schedule
+        seen[:, names.index("own_output")] = 0.5
+        moved.append(unit.act(seen, starts=np.full(2, tick == 0))[:, 0])
+    first, second = np.array(moved).T
+    assert np.flatnonzero(first).tolist()[0] == 5 + 27
+    assert (first <= 0).all()
+    assert np.flatnonzero(second).tolist() == list(range(1, 28))
+    assert np.ptp(second[1:28]) < 1e-6
+    assert first.sum() == pytest.approx(second.sum())
+    assert second.sum() * 50.0 / 30.0 == pytest.approx(-100.0 * unit.share[0])  # MW
 
 
 def test_agc_beats_holding_by_far():
