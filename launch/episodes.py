@@ -36,8 +36,8 @@ class Episode:
 
     @property
     def survived(self) -> float:
-        """Return the share of the episode that was survived, 0 to 1; 1 where it ended in its time."""
-        return self.ticks / self.limit if self.terminated else 1.0
+        """Return the share of the episode before the tick that ended it, 0 to 1; 1 if none did."""
+        return (self.ticks - 1) / self.limit if self.terminated else 1.0
 
 
 def play(

@@ -116,10 +116,30 @@ def test_the_first_episode_of_each_copy_counts_and_only_that():
 def test_an_episode_that_ends_early_has_survived_its_share():
     world = World(CounterGrid(length=10), LinkConfig())
     episodes = play(world, "mine", {"left": Always(0), "right": Always(2)}, 8, print)
-    assert [(e.ticks, e.terminated, e.survived) for e in episodes] == [(1, True, 0.125)] * 3
+    assert [(e.ticks, e.terminated, e.survived) for e in episodes] == [(1, True, 0.0)] * 3
     assert [e.interventions for e in episodes] == [0.5] * 3  # one of two agents acted
     whole = play(world, "mine", {"left": Always(0), "right": Always(0)}, 8, print)
     assert [(e.ticks, e.terminated, e.survived, e.interventions) for e in whole] == [(8, False, 1.0, 0.0)] * 3
+
+
+def test_an_episode_that_ends_in_its_fourth_tick_of_eight_has_survived_three():
+    assert Episode("mine", 0, 4, 8, True, 0.0, 0.0, {}).survived == 0.375
+
+
+def test_a_rule_sees_what_it_goes_by(tmp_path):
+    """Consensus hears its neighbours, also where agents do not; the scenarios stay the same."""
+    grid = {"grid": "microgrid6", "options": {}, "scada": None, "smoothing": 0.0}
+    rules = ["integral_voltage", "consensus_voltage", "nominal_setpoint"]
+    settings = {
+        "episodes": 2, "max_ticks": 5, "policies": [], "baselines": rules, "options": {}, "seed": 3,
+        "learners": [], "stand_ins": {}, "simulator": grid,
+    }  # fmt: skip
+    own = evaluate(tmp_path, print, settings, tmp_path / "own.json")
+    heard = {**settings, "options": {"observation": "neighbours"}}
+    everybody = evaluate(tmp_path, print, heard, tmp_path / "heard.json")
+    returns = {name: [e.episode_return for e in of(own, name)] for name in rules}
+    assert returns["consensus_voltage"] != returns["integral_voltage"]
+    assert returns == {name: [e.episode_return for e in of(everybody, name)] for name in rules}
 
 
 def test_policies_see_the_world_through_the_link_and_are_told_of_new_episodes():
