@@ -150,11 +150,16 @@ def seeds(study: Study, text: str) -> list[int]:
 
 
 def variants(study: Study, text: str) -> dict[str, Overrides]:
-    chosen = [name.strip() for name in text.split(",")]
-    for name in chosen:
-        if name not in study.variants:
-            msg = f"--variants: there is no {name!r}, {did_you_mean(name, study.variants)}"
+    """Return the variants of `--variants`: a list, in which names may have commas of their own."""
+    chosen, rest = [], [part.strip() for part in text.split(",")]
+    while rest:
+        sizes = (n for n in range(len(rest), 0, -1) if ", ".join(rest[:n]) in study.variants)
+        size = next(sizes, 0)
+        if not size:
+            msg = f"--variants: there is no {rest[0]!r}, {did_you_mean(rest[0], study.variants)}"
             raise LaunchError(msg)
+        chosen.append(", ".join(rest[:size]))
+        rest = rest[size:]
     return {name: study.variants[name] for name in chosen}
 
 

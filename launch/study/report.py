@@ -62,8 +62,8 @@ def _text(plan: Plan, done: list[Row], scores: list[Score], command: str, missin
     if missing:
         lines.append(f"- not there yet: {'; '.join(missing)}\n")
     lines += [f"- {rule} {NOTES[rule]}\n" for rule in study.baselines if rule in NOTES]
-    shown = {row.variant for row in done}
-    lines += [f"- {variant}: {note.strip()}\n" for variant, note in study.notes.items() if variant in shown]
+    shown = {*study.baselines, *(row.variant for row in done)}
+    lines += [f"- {name}: {note.strip()}\n" for name, note in study.notes.items() if name in shown]
     return f"{body}\n{''.join(lines)}"
 
 

@@ -51,7 +51,7 @@ class Study(Section):
     metrics: list[str] = Field(default_factory=list)  # columns: COMMON, or a measure (launch.measures)
     loss_against: Reference | None = None  # a column: loss (minus the return) over that of this baseline
     conditions: dict[str, Overrides] = Field(default_factory=dict)  # each policy plays under each of these
-    notes: dict[str, str] = Field(default_factory=dict)  # variant -> what to know of its row
+    notes: dict[str, str] = Field(default_factory=dict)  # variant or baseline -> what to know of its row
 
     @property
     def measures(self) -> list[str]:
@@ -92,12 +92,11 @@ def read_study(path: Path) -> Study:
         for name, group in groups.items()
         for fault in reserved(group)
     ]
+    shown = [*study.variants, *study.baselines]
     faults += [
-        Fault(
-            root.place(("notes",)), f"notes.{name}", f"no such variant, {did_you_mean(name, study.variants)}"
-        )
+        Fault(root.place(("notes",)), f"notes.{name}", f"no such row, {did_you_mean(name, shown)}")
         for name in study.notes
-        if name not in study.variants
+        if name not in shown
     ]
     if len(set(study.seeds)) < len(study.seeds):
         faults.append(Fault(root.place(("seeds",)), "seeds", f"{study.seeds} has a seed twice"))

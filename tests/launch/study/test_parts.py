@@ -88,7 +88,7 @@ def test_every_shipped_study_can_begin(path, tmp_path, monkeypatch):
             "fixed: 3, evaluator.episodes: 9}",
             r"conditions\.late: evaluator\.episodes is for the",
         ),
-        ("[random]", "[random]\nnotes: {othr: x}", r"notes\.othr: no such variant, did you mean other\?"),
+        ("[random]", "[random]\nnotes: {othr: x}", r"notes\.othr: no such row, did you mean other\?"),
     ],
 )
 def test_what_is_wrong_with_a_study_file_is_told_with_its_place(tmp_path, old, new, fault):
