@@ -84,7 +84,7 @@ class BusVecEnv(VecEnv):
                     f"rollout of {self.rollout_length}; set `stand_in` to act until the next one begins"
                 )
                 raise AgentsError(msg)
-            self._answer(self.stand_in.act(observation.obs, observation.mask, starts))
+            self._send(self.stand_in.act(observation.obs, observation.mask, starts))
             observation = self.seat.next()
             starts = observation.terminated | observation.truncated
             remembered = self._take_in(observation, starts)
@@ -106,6 +106,9 @@ class BusVecEnv(VecEnv):
         return observation.obs.copy(), observation.reward.copy(), done, _infos(observation, done)
 
     def _answer(self, actions: NDArray[np.generic]) -> None:
+        self._send(actions if self._memory is None else self._memory.applied(actions))
+
+    def _send(self, actions: NDArray[np.generic]) -> None:
         if self._memory is not None:
             self._memory.acted(actions)
         self.seat.answer(actions)

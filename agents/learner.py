@@ -58,7 +58,7 @@ class Learner:
         self._settings = settings
         self._run_dir = None if settings.run_dir is None else Path(settings.run_dir)
         self._models = None if self._run_dir is None else self._run_dir / "models"
-        memory = memory_of(seat.view, MemorySettings.from_mapping(settings.memory))
+        memory = memory_of(seat.view, MemorySettings.from_mapping(settings.memory), settings.corrects)
         shown = seat.view.observation_space
         critic = critic_of(seat, settings, shown if memory is None else memory.space(shown))
         self._own_critic = critic if isinstance(critic, OwnCritic) else None

@@ -9,12 +9,14 @@ The memory is the agent's own: nothing of it travels, and the world it acts in n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agents.correction import Correction, rule_to_correct
 from agents.description import GridView
 from agents.errors import SettingsError
 from agents.recipe import MemorySettings, Recipe
@@ -46,17 +48,21 @@ class Memory:
             None  # (longest, E, n_past), one observation's columns after the other
         )
         self._newest = 0  # row of the history
+        self._correction: Correction | None = None
+        if recipe.corrects is not None:
+            assert isinstance(action_space, spaces.Box)
+            self._correction = Correction(recipe.corrects, action_space)
 
     def space(self, shown: spaces.Box) -> spaces.Box:
         """Return the space of the features, given that of one copy's observations."""
         low, high = _action_bounds(self._action_space)
         k, n, sums = self.recipe.observations, self.recipe.actions, len(self.recipe.columns)
         clip, past = np.full(sums, CLIP, np.float32), self._past_columns
-        return spaces.Box(
-            np.concatenate([np.tile(shown.low, k), np.tile(np.minimum(low, 0), n), -clip, shown.low[past]]),
-            np.concatenate([np.tile(shown.high, k), np.tile(np.maximum(high, 0), n), clip, shown.high[past]]),
-            dtype=np.float32,
-        )
+        lows = [np.tile(shown.low, k), np.tile(np.minimum(low, 0), n), -clip, shown.low[past]]
+        highs = [np.tile(shown.high, k), np.tile(np.maximum(high, 0), n), clip, shown.high[past]]
+        if self._correction is not None:
+            lows, highs = [*lows, low], [*highs, high]
+        return spaces.Box(np.concatenate(lows), np.concatenate(highs), dtype=np.float32)
 
     def see(self, obs: Features, starts: Bool) -> Features:
         """Take in an observation, and return it with what is remembered.
@@ -79,10 +85,16 @@ class Memory:
         self._now, self._sent = now, None
         if self._longest:
             self._remember(obs, starts)
-        return now
+        if self._correction is None:
+            return now
+        return np.concatenate([now, self._correction.see(obs, starts)], axis=1)
+
+    def applied(self, actions: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return what is to be sent: the actions, or the commands that they correct."""
+        return actions if self._correction is None else self._correction.applied(actions)
 
     def acted(self, actions: NDArray[np.generic]) -> None:
-        """Take note of the actions (E,) or (E, ...) that answer what was seen last."""
+        """Take note of what was sent, (E,) or (E, ...), as the answer to what was seen last."""
         if self.recipe.actions:
             self._sent = self._encoded(actions)
 
@@ -92,7 +104,10 @@ class Memory:
         Ask before `see` is told of the new episodes' first observations; nothing is taken in.
         """
         before = self._now
-        return self._first(final_obs) if before is None else self._next(before, final_obs)
+        seen = self._first(final_obs) if before is None else self._next(before, final_obs)
+        if self._correction is None:
+            return seen
+        return np.concatenate([seen, self._correction.last(final_obs)], axis=1)
 
     def _first(self, obs: Features) -> Features:
         count = self.recipe.actions * self._action_dim
@@ -152,16 +167,24 @@ class Memory:
         return one_hot
 
 
-def memory_of(view: GridView, settings: MemorySettings) -> Memory | None:
+def memory_of(view: GridView, settings: MemorySettings, corrects: str | None = None) -> Memory | None:
     """Return the memory of one agent of a grid, None if there is nothing to remember.
 
+    Args:
+        view: of the agent.
+        settings: what is remembered.
+        corrects: name of the rule whose commands the agent corrects.
+
     Raises:
-        SettingsError: an integral is asked of a feature that the agent is not shown, or its actions are of a
-            kind that cannot be remembered.
+        SettingsError: an integral is asked of a feature that the agent is not shown, its actions are of a
+            kind that cannot be remembered, or the rule does not fit it.
     """
-    if settings.is_empty:
+    if settings.is_empty and corrects is None:
         return None
-    return Memory(Recipe.of(settings, view.feature_names, view.dt_s), view.action_space)
+    recipe = Recipe.of(settings, view.feature_names, view.dt_s)
+    if corrects is not None:
+        recipe = replace(recipe, corrects=rule_to_correct(corrects, view))
+    return Memory(recipe, view.action_space)
 
 
 def _sizes(space: spaces.Space[Any]) -> NDArray[np.int64]:

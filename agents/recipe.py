@@ -63,7 +63,7 @@ class Recipe:
     """How features are made of what is remembered, without names and units; saved with the model.
 
     Features, in order: the observations, newest last; the actions, newest last; the running sums; what single
-    features were some ticks ago.
+    features were some ticks ago; the command of the rule that is corrected.
     """
 
     observations: int
@@ -72,6 +72,7 @@ class Recipe:
     gain: float  # of a feature in its sum, per tick: dt over the integral time
     leak: float
     past: tuple[tuple[int, int], ...] = ()  # (column of an observation, ticks ago)
+    corrects: Mapping[str, Any] | None = None  # agents.correction: the rule whose commands are corrected
 
     @classmethod
     def of(cls, settings: MemorySettings, feature_names: Sequence[str], dt_s: float) -> Self:
@@ -111,7 +112,9 @@ class Recipe:
 
     def saved(self) -> dict[str, Any]:
         """Return the recipe as JSON can hold it."""
-        return {**asdict(self), "columns": list(self.columns), "past": [list(pair) for pair in self.past]}
+        past = [list(pair) for pair in self.past]
+        values = {**asdict(self), "columns": list(self.columns), "past": past}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 def _find(key: str, wanted: str, names: Sequence[str]) -> list[int]:

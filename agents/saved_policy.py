@@ -61,6 +61,7 @@ class SavedPolicy:
             obs, state=self._state, episode_start=starts, deterministic=self._deterministic, **extra
         )
         if self._memory is not None:
+            actions = self._memory.applied(actions)
             self._memory.acted(actions)
         return actions
 

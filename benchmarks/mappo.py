@@ -40,6 +40,7 @@ def read_spec(file: Path, overrides: list[str]) -> LaunchSpec:
     chosen = spec.agents.hyperparameters
     faults = {
         f"critic.reward={spec.critic.reward}": spec.critic.reward != "shared",
+        f"agents.corrects={spec.agents.corrects}": spec.agents.corrects is not None,
         f"ent_coef={chosen.ent_coef}": bool(chosen.ent_coef),
         f"target_kl={chosen.target_kl}": chosen.target_kl is not None,
         "schedule of clip_range": not isinstance(chosen.clip_range, int | float | None),

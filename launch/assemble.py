@@ -134,6 +134,7 @@ def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFol
         "policy": own.policy or every.policy,
         "hyperparameters": _laid_over(every.hyperparameters, own.hyperparameters),
         "memory": _laid_over(every.memory, own.memory),
+        "corrects": own.corrects or every.corrects,
         "n_steps": every.n_steps,
         "updates": every.updates,
         "seed": seed_of(spec.seed, Role.AGENT, index),

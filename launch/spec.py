@@ -116,6 +116,7 @@ class AgentSpec(Section):
     policy: str | None = None
     hyperparameters: Hyperparameters = Hyperparameters()
     memory: MemorySpec = MemorySpec()  # its keys are laid over those of all agents
+    corrects: Baseline | None = None  # a rule whose commands it corrects
     baseline: Baseline | None = None  # a rule in the place of a learning agent
     load: str | None = None  # an SB3 zip to start from
     external: bool = False  # started by hand; the run waits for it
@@ -133,6 +134,7 @@ class AgentsSpec(Section):
     hyperparameters: Hyperparameters = Hyperparameters()
     initial_weights: Literal["own", "kind"] = "own"  # kind: agents named alike begin alike
     memory: MemorySpec = MemorySpec()
+    corrects: Baseline | None = None
     baseline: Baseline | None = None
     load: str | None = None  # a models/ folder of an earlier run to start from
     deterministic: bool = False  # mode act: take the most likely action

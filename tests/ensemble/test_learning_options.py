@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agents.saved_policy import SavedPolicy
@@ -65,6 +66,24 @@ def test_agents_learn_and_are_evaluated_with_what_they_remember(tmp_path, critic
     )
     shapes = [policy._model.observation_space.shape[0] for policy in policies.values()]
     assert shapes == [3 * 3 + 2 * 2 + 3, 2 + 2 * 1 + 1]  # 3 features and 2 quantities; 2 and 1
+
+
+def test_agents_that_correct_a_rule_begin_near_it(tmp_path):
+    """Where nothing is learned, the policy's own part is next to nothing."""
+    still = "agents.hyperparameters.learning_rate=1e-30"
+    policies = learned(
+        tmp_path, still, "agents.corrects=random", "agents.overrides.block_1.corrects=do_nothing"
+    )
+    rng = np.random.default_rng(0)  # as the rule draws
+    space = policies["block_0"]._model.action_space
+    starts = np.ones(2, bool)
+    for _ in range(3):
+        drawn = rng.uniform(space.low, space.high, (2, *space.shape))
+        sent = policies["block_0"].act(np.zeros((2, 3), np.float32), None, starts)
+        np.testing.assert_allclose(sent, drawn, atol=0.05)
+        still_there = policies["block_1"].act(np.zeros((2, 2), np.float32), None, starts)
+        np.testing.assert_allclose(still_there, 0.0, atol=0.05)
+        starts = np.zeros(2, bool)
 
 
 def test_policies_of_a_run_carry_the_statistics_of_what_they_remember(tmp_path):
