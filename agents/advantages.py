@@ -15,9 +15,11 @@ from agents.errors import SettingsError
 from agents.own_critic import OwnCritic, Table
 from agents.seat import Seat
 from agents.settings import AgentSettings
-from broker.errors import RequestTimeoutError, ServiceUnavailableError
+from broker.errors import RequestTimeoutError, ServiceError, ServiceUnavailableError
 from broker.messages import AdvantageRequest, Advantages
 from broker.services import ADVANTAGES
+
+NEW_EPOCH_S = 2.0  # how long a new world's observation may be behind the critic's refusal
 
 
 class CriticClient:
@@ -40,6 +42,7 @@ class CriticClient:
 
         Raises:
             ServiceError: the critic cannot value this rollout.
+            EpochChangedError: because the world was reset or restarted meanwhile.
             RequestTimeoutError: there is no critic within the deadline.
         """
         steps = len(rewards)
@@ -64,6 +67,10 @@ class CriticClient:
                 if time.monotonic() > until or not self._seat.node.ok():
                     raise
                 self._seat.node.spin(0.2)
+            except ServiceError:
+                # The critic may have heard before this agent that the world began anew.
+                self._seat.await_new_epoch(NEW_EPOCH_S)
+                raise
 
 
 def critic_of(seat: Seat, settings: AgentSettings, observation_space: spaces.Box) -> CriticClient | OwnCritic:

@@ -194,7 +194,10 @@ class Learner:
             raise SettingsError(msg) from error
         if self._own_critic is not None and path.is_dir():
             updates = read_manifest(path).agent(self._seat.agent).updates
-            self._own_critic.restore(path, updates)
+            if not self._own_critic.start_from(path, updates):
+                self._seat.node.log(
+                    "warning", f"there is no critic of {updates} updates in {path}: it starts anew"
+                )
 
     def _write_timing(self) -> None:
         if self._run_dir is not None:

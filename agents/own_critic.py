@@ -61,13 +61,19 @@ class OwnCritic:
         """Take up what `save` wrote beside the policy of so many updates; return whether there was such.
 
         Raises:
-            CheckpointError: the file is damaged.
+            CheckpointError: the file is damaged, or of a network with other layers.
         """
         path = _path(folder, self.critic.agent, updates)
-        if not path.exists():
-            return False
-        self.critic.load_state_dict(checkpoint.load(path))
-        return True
+        if path.exists():
+            self.critic.load_state_dict(checkpoint.load(path))
+        return path.exists()
+
+    def start_from(self, folder: Path, updates: int) -> bool:
+        """Start from what an earlier run saved, with this run's step size; otherwise as `restore`."""
+        path = _path(folder, self.critic.agent, updates)
+        if path.exists():
+            self.critic.load_learned(checkpoint.load(path))
+        return path.exists()
 
 
 def _path(folder: Path, agent: str, updates: int) -> Path:

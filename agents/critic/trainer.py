@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import huber_loss
 from torch.nn.utils import clip_grad_norm_
 
-from agents.critic.errors import DivergenceError
+from agents.critic.errors import CheckpointError, DivergenceError
 from agents.critic.network import ValueNetwork
 from agents.critic.rollouts import Float32
 from agents.critic.settings import CriticSettings
@@ -121,8 +121,19 @@ class ValueTrainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state_dict` gave."""
-        self.network.load_state_dict(state["network"])
+        """Take up a state that `state_dict` gave.
+
+        Raises:
+            CheckpointError: the network has other layers.
+        """
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            msg = (
+                f"the critic's checkpoint does not fit {self.n_inputs} inputs, hidden {self.settings.hidden} "
+                f"and {self.n_heads} heads; give the settings that it learned with, or start anew ({error})"
+            )
+            raise CheckpointError(msg) from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.version, self.samples = int(state["version"]), int(state["samples"])

@@ -14,6 +14,7 @@ import torch
 from stable_baselines3 import PPO
 
 from agents.__main__ import main
+from agents.critic.errors import CheckpointError, RolloutError
 from agents.critic.independent import IndependentCritic
 from agents.critic.settings import CriticSettings
 from agents.ensemble_files import newest_agent_file, read_card
@@ -24,7 +25,9 @@ from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node, topics
-from broker.messages import Observation
+from broker.errors import ServiceError
+from broker.messages import AdvantageRequest, Advantages, Observation
+from broker.services import ADVANTAGES
 from tests.agents.learners import STEPS, simulation, small, start, stop_after_one_update, train, training
 from tests.simulation import wait_for
 
@@ -150,6 +153,60 @@ def test_a_reset_in_mid_rollout_drops_the_rollout_and_nothing_else(tmp_path):
     assert (critic.trainer.version, critic.trainer.samples) == (2, 2 * STEPS * 3)
 
 
+def test_a_reset_while_the_critic_is_asked_drops_the_rollout(tmp_path):
+    """It counts as done all the same, because others may have had their answers and learned from it."""
+    asked = []
+
+    def answer(request: AdvantageRequest) -> Advantages:
+        asked.append((request.epoch, request.first_tick))
+        if len(asked) == 1:
+            world.order("reset", seed=9)
+            raise RolloutError("the world is in epoch 2")
+        table = np.zeros((STEPS, 3), np.float32)
+        return Advantages(table, table, table, 1)
+
+    def serve(node: Node) -> int:
+        node.server(ADVANTAGES, answer)
+        node.ready()
+        while node.ok():
+            node.spin(0.1)
+        return 0
+
+    with simulation("right") as world:
+        world.start("critic", serve)
+        worker = start(world, "left", training(tmp_path, updates=2, critic={"mode": "centralized"}))
+        right = world.hands["right"]
+        for tick in range(STEPS):
+            right.await_tick(tick), right.act(tick)
+        for tick in range(STEPS):
+            right.await_tick(tick, epoch=2), right.act(tick, epoch=2)
+        right.await_tick(STEPS, epoch=2)
+        assert worker.end() == 0
+    assert asked == [(1, 0), (2, 0)]
+    assert newest_agent_file(tmp_path / "models", "left").updates == 2
+
+
+def test_a_critic_that_refuses_ends_the_agent_with_what_it_said(tmp_path):
+    def serve(node: Node) -> int:
+        node.server(ADVANTAGES, refuse)
+        node.ready()
+        while node.ok():
+            node.spin(0.1)
+        return 0
+
+    def refuse(request: AdvantageRequest) -> Advantages:
+        raise RolloutError("gamma is 0.5")
+
+    with simulation("right") as world:
+        world.start("critic", serve)
+        worker = start(world, "left", training(tmp_path, critic={"mode": "centralized"}))
+        right = world.hands["right"]
+        for tick in range(STEPS):
+            right.await_tick(tick), right.act(tick)
+        with pytest.raises(ServiceError, match=r"gamma is 0\.5"):
+            worker.end()
+
+
 @pytest.mark.parametrize("algorithm", ["maskable_ppo", "recurrent_ppo"])
 def test_agents_of_every_kind_learn_by_what_they_remember_and_go_on_after_a_break(algorithm, tmp_path):
     memory = {"observations": 3, "actions": 2, "integrals": ["count"]}
@@ -238,6 +295,13 @@ def test_an_own_critic_is_kept_with_everything_that_makes_its_next_update(tmp_pa
     assert not second.restore(tmp_path, 2)
     assert np.array_equal(learn(second), learn(first))
     assert np.array_equal(learn(second), learn(first))  # optimizer and generator too
+    other = OwnCritic(IndependentCritic("left", 2, CriticSettings(hidden=(8,), learning_rate=1e-5)))
+    assert other.start_from(tmp_path, 1)
+    assert not other.start_from(tmp_path, 2)
+    assert other.critic.trainer.learning_rate == 1e-5  # another run's step size is its own
+    wide = OwnCritic(IndependentCritic("left", 2, CriticSettings(hidden=(16,))))
+    with pytest.raises(CheckpointError, match=r"does not fit 2 inputs, hidden \(16,\) and 1 heads"):
+        wide.start_from(tmp_path, 1)
     first.save(tmp_path, 2)
     first.save(tmp_path, 3)  # no policy was saved beside the second
     (tmp_path / "left-x-000009.critic.pt").touch()  # another agent's
