@@ -23,7 +23,7 @@ class Delivery:
 
     values: Float32  # (E, width)
     sent_tick: Int64  # (E,) tick at which the held values were sent
-    fresh: Bool  # (E,) True where something arrived in this tick
+    fresh: Bool  # (E,) True where something arrived in this tick, or silence that means "unchanged"
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Channel:
         n_envs: E.
         dt_s: simulation time of a tick.
         streams: where everything random comes from.
-        analog: leading columns that are measured quantities, subject to noise, quantum and deadband; the
-            rest (action masks) only travel along. None: all.
+        analog: leading columns that are measured quantities, subject to noise, quantum, deadband and
+            zeros where nothing arrives; the rest (action masks) only travel along. None: all.
     """
 
     def __init__(
@@ -76,18 +76,29 @@ class Channel:
         self._arrival = np.full((slots, n_envs), np.inf)  # ticks; infinite where nothing is under way
         self._last_arrival = np.full(n_envs, -np.inf)
         self._reported = np.zeros((n_envs, width), np.float32)
+        self._reported_tick = np.zeros(n_envs, np.int64)  # of the last row that the deadband let pass
+        self._silence_of = np.full((slots, n_envs), -1, np.int64)  # reported tick that silence stands for
+        self._silence_arrival = np.full((slots, n_envs), np.inf)  # ticks; infinite where there is none
         self._held = np.zeros((n_envs, width), np.float32)
         self._held_tick = np.zeros(n_envs, np.int64)
         self._fresh_tick = np.full(n_envs, -1, np.int64)  # when the held values arrived
 
-    def prime(self, copies: Bool, values: Float32, tick: int) -> None:
-        """Start an episode in some copies: nothing is under way, and both ends know `values`."""
-        self._arrival[:, copies] = np.inf
+    def prime(self, copies: Bool, values: Float32, tick: int | Int64) -> None:
+        """Start an episode in some copies: nothing is under way, and both ends know `values`.
+
+        Args:
+            copies: (E,) which.
+            values: (E, width).
+            tick: at which the values were sent; (E,) where it differs.
+        """
+        sent = np.broadcast_to(tick, copies.shape)[copies]
+        for arrival in (self._arrival, self._silence_arrival):
+            arrival[:, copies] = np.inf
         self._last_arrival[copies] = -np.inf
-        self._reported[copies] = values[copies]
-        self._held[copies] = values[copies]
-        self._held_tick[copies] = tick
-        self._fresh_tick[copies] = tick
+        for known in (self._reported, self._held):
+            known[copies] = values[copies]
+        for known_tick in (self._reported_tick, self._held_tick, self._fresh_tick):
+            known_tick[copies] = sent
         if self.config.delay.every == "episode":
             for copy in np.flatnonzero(copies):
                 rng = self._streams.of_episode(int(copy), int(self._episode[copy]))
@@ -102,19 +113,24 @@ class Channel:
             tick: the current tick.
             time_s: (E,) time since the start of the episode, for outages.
         """
-        report, changed = self._measure(values)
-        lost = ~changed | self._in_outage(time_s)
+        report, moved = self._measure(values)
+        lost = self._in_outage(time_s)
         if self.config.loss > 0:
             lost |= self._rng.random(lost.shape) < self.config.loss
         once = self.config.delay.every == "episode"
         arrival = tick + (self._delay_of_episode if once else self._draw_delay(len(lost), self._rng))
+        gone = lost | ~moved
         if not self.config.reorder:
             arrival = np.maximum(arrival, self._last_arrival)
-            self._last_arrival = np.where(lost, self._last_arrival, arrival)
+            self._last_arrival = np.where(gone, self._last_arrival, arrival)
         slot = tick % len(self._arrival)
         self._values[slot] = report
         self._sent[slot] = tick
-        self._arrival[slot] = np.where(lost, np.inf, arrival)
+        self._arrival[slot] = np.where(gone, np.inf, arrival)
+        if self.config.deadband > 0:
+            self._reported_tick[moved] = tick
+            self._silence_of[slot] = self._reported_tick
+            self._silence_arrival[slot] = np.where(lost | moved, np.inf, arrival)
 
     def receive(self, tick: int) -> Delivery:
         """Return what the receiving end holds now that everything due has arrived."""
@@ -127,10 +143,12 @@ class Channel:
         self._held_tick[copies] = self._sent[chosen[copies], copies]
         self._fresh_tick[copies] = tick
         self._arrival[due] = np.inf
+        if self.config.deadband > 0:
+            self._hear_silence(tick)
         fresh = self._fresh_tick == tick
         values = self._held.copy()
         if self.config.on_missing == "default":
-            values[~fresh] = 0.0
+            values[~fresh, : self._analog] = 0.0
         return Delivery(values, self._held_tick.copy(), fresh)
 
     @property
@@ -152,8 +170,19 @@ class Channel:
         table = np.concatenate(columns, axis=2)  # (slots, E, per_slot)
         return table.transpose(1, 0, 2).reshape(len(self._held), -1).astype(np.float32)
 
+    @property
+    def held(self) -> Float32:
+        """Return (E, width): what arrived last, or what both ends knew from the start."""
+        return self._held.copy()
+
+    def _hear_silence(self, tick: int) -> None:
+        """Take silence for "unchanged" where the report that it stands for, or a later one, has arrived."""
+        due = self._silence_arrival <= tick
+        self._fresh_tick[np.any(due & (self._silence_of <= self._held_tick), axis=0)] = tick
+        self._silence_arrival[due] = np.inf
+
     def _measure(self, values: Float32) -> tuple[Float32, Bool]:
-        """Return the reported row and whether there is anything new to report."""
+        """Return the reported row and whether it moved beyond the deadband."""
         config, n = self.config, self._analog
         report = values.astype(np.float32, copy=True)
         if config.noise_std > 0:

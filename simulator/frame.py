@@ -19,7 +19,7 @@ class Verdict(IntEnum):
     """What became of one agent's proposal in one copy of the grid."""
 
     APPLIED = 0
-    LATE = 1  # nothing valid arrived in time: the grid's fallback was applied
+    LATE = 1  # nothing valid arrived in time: the grid's fallback stood in, or the last command was held
     ILLEGAL = 2  # detail: index into GridSpec.reasons
     LOST_ARBITRATION = 3  # detail: index of the agent that won
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from math import isfinite
-from typing import Any, Literal, Self, TypeVar, get_args
+from math import isfinite, isnan
+from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from simulator.errors import OptionError
 
@@ -23,6 +24,19 @@ def _require(ok: bool, where: str, got: object, expected: str) -> None:
     if not ok:
         msg = f"SCADA link: {where} is {got!r}, expected {expected}"
         raise OptionError(msg)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and not isnan(value)
+
+
+def _is_size(value: Any) -> bool:
+    """Return whether it is a finite number >= 0."""
+    return _is_number(value) and isfinite(value) and value >= 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and _is_size(value)
 
 
 @dataclass(frozen=True)
@@ -45,20 +59,19 @@ class Delay:
     limit_ticks: int = 16
 
     def __post_init__(self) -> None:
-        _require(isfinite(self.fixed) and self.fixed >= 0, "delay.fixed", self.fixed, "a number >= 0")
+        for name in ("fixed", "mean", "std"):
+            _require(_is_size(getattr(self, name)), f"delay.{name}", getattr(self, name), "a number >= 0")
         _require(self.unit in get_args(Unit), "delay.unit", self.unit, "'ticks' or 'seconds'")
         _require(self.distribution in get_args(Distribution), "delay.distribution", self.distribution,
                  f"one of {get_args(Distribution)}")  # fmt: skip
-        _require(isfinite(self.mean) and self.mean >= 0, "delay.mean", self.mean, "a number >= 0")
-        _require(isfinite(self.std) and self.std >= 0, "delay.std", self.std, "a number >= 0")
         needs_spread = self.distribution in ("lognormal", "gamma")
         _require(not needs_spread or (self.mean > 0 and self.std > 0), "delay.mean and delay.std",
                  (self.mean, self.std), f"both > 0 with distribution '{self.distribution}'")  # fmt: skip
-        chosen = all(isfinite(choice) and choice >= 0 for choice in self.choices)
+        chosen = all(_is_size(choice) for choice in self.choices)
         _require(chosen and bool(self.choices) == (self.distribution == "choice"), "delay.choices",
                  self.choices, "numbers >= 0 with distribution 'choice', none with any other")  # fmt: skip
         _require(self.every in get_args(Every), "delay.every", self.every, f"one of {get_args(Every)}")
-        _require(self.limit_ticks >= 0, "delay.limit_ticks", self.limit_ticks, "an integer >= 0")
+        _require(_is_count(self.limit_ticks), "delay.limit_ticks", self.limit_ticks, "an integer >= 0")
 
 
 @dataclass(frozen=True)
@@ -75,15 +88,14 @@ class ChannelConfig:
     outages: tuple[tuple[float, float], ...] = ()  # [from, to) in seconds of episode time: nothing is sent
 
     def __post_init__(self) -> None:
-        _require(0 <= self.loss <= 1, "loss", self.loss, "a probability in [0, 1]")
+        _require(_is_size(self.loss) and self.loss <= 1, "loss", self.loss, "a probability in [0, 1]")
+        _require(isinstance(self.reorder, bool), "reorder", self.reorder, "true or false")
         _require(self.on_missing in ("hold", "default"), "on_missing", self.on_missing, "'hold' or 'default'")
         for name in ("deadband", "noise_std", "quantum"):
-            value = getattr(self, name)
-            _require(isfinite(value) and value >= 0, name, value, "a number >= 0")
+            _require(_is_size(getattr(self, name)), name, getattr(self, name), "a number >= 0")
         for outage in self.outages:
-            _require(
-                len(outage) == 2 and outage[0] < outage[1], "outages", outage, "[from_s, to_s], from < to"
-            )
+            span = len(outage) == 2 and all(map(_is_number, outage)) and outage[0] < outage[1]
+            _require(span, "outages", outage, "[from_s, to_s], from < to")
 
     @property
     def transparent(self) -> bool:
@@ -117,14 +129,17 @@ class LinkConfig:
             OptionError: an unknown key, or a value of the wrong type or range; the path is named.
         """
         known = {"default", "agents", "age_feature"}
-        unknown = set(settings) - known
-        _require(not unknown, "scada", sorted(unknown), f"keys out of {sorted(known)}")
-        default = _build(AgentLink, settings.get("default") or {}, "scada.default")
-        agents = {
-            name: _build(AgentLink, _overlay(settings.get("default") or {}, own), f"scada.agents.{name}")
-            for name, own in (settings.get("agents") or {}).items()
-        }
-        return cls(default, agents, bool(settings.get("age_feature", False)))
+        unknown = sorted(set(_mapping(settings, "scada")) - known, key=str)
+        _require(not unknown, "scada", unknown, f"keys out of {sorted(known)}")
+        shared, each = _section(settings, "default"), _section(settings, "agents")
+        age = settings.get("age_feature", False)
+        _require(isinstance(age, bool), "scada.age_feature", age, "true or false")
+        default = _build(AgentLink, shared, "scada.default")
+        agents = {}
+        for name, own in each.items():
+            where = f"scada.agents.{name}"
+            agents[name] = _build(AgentLink, _overlay(shared, _mapping(own, where)), where)
+        return cls(default, agents, age)
 
     def of(self, agent: str) -> AgentLink:
         """Return the link of `agent`."""
@@ -132,13 +147,23 @@ class LinkConfig:
 
     def check_agents(self, agents: tuple[str, ...]) -> None:
         """Raise OptionError if the link names an agent that the grid does not have."""
-        unknown = sorted(set(self.agents) - set(agents))
+        unknown = sorted(set(self.agents) - set(agents), key=str)
         _require(not unknown, "scada.agents", unknown, f"names out of {agents}")
 
 
 def fixed_delay(ticks: int) -> LinkConfig:
     """Return a link whose measurements arrive `ticks` ticks late and whose commands arrive at once."""
     return LinkConfig(AgentLink(measurement=ChannelConfig(delay=Delay(fixed=ticks))))
+
+
+def _mapping(settings: object, where: str) -> Mapping[str, Any]:
+    _require(isinstance(settings, Mapping), where, settings, "a mapping")
+    return cast(Mapping[str, Any], settings)
+
+
+def _section(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a part of the settings, which may be missing or left empty."""
+    return {} if settings.get(key) is None else _mapping(settings[key], f"scada.{key}")
 
 
 def _overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,9 +181,8 @@ _NESTED = {"delay": Delay, "measurement": ChannelConfig, "command": ChannelConfi
 
 def _build(kind: type[T], settings: Mapping[str, Any], where: str) -> T:
     assert is_dataclass(kind)
-    _require(isinstance(settings, Mapping), where, settings, "a mapping")
     known = {f.name: f for f in fields(kind)}
-    unknown = sorted(set(settings) - set(known))
+    unknown = sorted(set(_mapping(settings, where)) - set(known), key=str)
     _require(not unknown, where, unknown, f"keys out of {sorted(known)}")
     try:
         values = {key: _value(key, value, where) for key, value in settings.items()}
@@ -178,10 +202,10 @@ def _wrong_type(settings: Mapping[str, Any], where: str, error: TypeError) -> Op
 
 
 def _value(key: str, value: Any, where: str) -> Any:
-    if key == "command":
-        return _build(ChannelConfig, {"on_missing": "default", **value}, f"{where}.{key}")
     if key in _NESTED:
-        return _build(_NESTED[key], value, f"{where}.{key}")
+        own = _mapping(value, f"{where}.{key}")
+        given = {"on_missing": "default", **own} if key == "command" else own
+        return _build(_NESTED[key], given, f"{where}.{key}")
     if key == "outages":
         return tuple(tuple(outage) for outage in value)
     return tuple(value) if key == "choices" else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +19,9 @@ Row = NDArray[np.generic]
 class GridParallelEnv(ParallelEnv):  # type: ignore[misc]
     """A World of one copy under PettingZoo's rules: agents leave when the episode ends.
 
-    Infos hold the action mask (`action_mask`, where the grid has masks) and the grid's metrics;
-    `state()` is the undelayed global state.
+    The grid begins the next episode by itself as one ends; the reset after it shows that beginning, so that
+    no scenario is left out. Infos hold the action mask (`action_mask`, where the grid has masks) and the
+    grid's metrics, those of a reset after an episode the mask only; `state()` is the undelayed global state.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -34,6 +36,7 @@ class GridParallelEnv(ParallelEnv):  # type: ignore[misc]
         self.agents: list[str] = []
         self.render_mode = None
         self._state: Row | None = None
+        self._begun: Frame | None = None  # of an episode that nobody has been shown yet
         self.state_space = spaces.Box(-np.inf, np.inf, (len(world.spec.state_names),), np.float32)
 
     def observation_space(self, agent: str) -> spaces.Box:
@@ -50,7 +53,8 @@ class GridParallelEnv(ParallelEnv):  # type: ignore[misc]
         options: dict[str, Any] | None = None,  # noqa: ARG002 (PettingZoo's signature)
     ) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
         """Start a new episode; a seed fixes this and all later ones."""
-        frame = self.world.reset(seed)
+        begun, self._begun = self._begun, None
+        frame = self.world.reset(seed) if begun is None or seed is not None else begun
         self.agents = list(self.possible_agents)
         self._state = frame.state[0]
         return {a: frame.observations[a][0] for a in self.agents}, {a: _info(frame, a) for a in self.agents}
@@ -69,6 +73,7 @@ class GridParallelEnv(ParallelEnv):  # type: ignore[misc]
         present = self.agents
         if done:
             self.agents = []
+            self._begun = replace(frame, info={})  # its metrics are the old episode's
         return (
             {a: shown[a][0] for a in present},
             {a: float(frame.rewards[0, i]) for i, a in enumerate(self.possible_agents)},

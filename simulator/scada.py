@@ -48,6 +48,8 @@ class ScadaLink:
         self._spec = spec
         self._up: dict[str, Channel] = {}
         self._down: dict[str, Channel] = {}
+        self._direct: dict[str, NDArray[np.generic]] = {}  # agent without a command channel -> last command
+        self._last_shown = Shown({}, None, {})  # without the age feature
         self._now: dict[str, Float32] = {}
         self._now_masks: Mapping[str, Bool] | None = None
         for index, agent in enumerate(spec.agents):
@@ -71,8 +73,37 @@ class ScadaLink:
         self._now, self._now_masks = dict(observations), masks
         for agent, up in self._up.items():
             up.prime(copies, self._row(agent, observations, masks), tick)
-        for agent, down in self._down.items():
-            down.prime(copies, as_rows(resting[agent]), tick - 1)
+        for agent in self._spec.agents:
+            rest = as_rows(resting[agent])
+            if agent in self._down:
+                self._down[agent].prime(copies, rest, tick - 1)
+            else:
+                last = as_rows(self._direct.get(agent, rest))
+                self._direct[agent] = np.where(copies[:, None], rest, last)
+
+    def take_over(self, old: ScadaLink, tick: int) -> None:
+        """Go on from another link, which has shown this tick: what is under way in it is lost.
+
+        Agents keep what they were shown, as old as it is, and the grid the commands that it last received.
+        """
+        every, shown = np.ones(self._spec.n_envs, np.bool_), old.last_shown
+        self._last_shown, self._now, self._now_masks = shown, dict(shown.observations), shown.masks
+        for agent, up in self._up.items():
+            up.prime(every, self._row(agent, self._now, shown.masks), shown.measured_ticks[agent])
+        for agent in self._spec.agents:
+            if agent in self._down:
+                self._down[agent].prime(every, old.last_command(agent), tick - 1)
+            else:
+                self._direct[agent] = old.last_command(agent)
+
+    @property
+    def last_shown(self) -> Shown:
+        """Return what agents were shown last, without the age feature."""
+        return self._last_shown
+
+    def last_command(self, agent: str) -> Float32:
+        """Return (E, d): what the grid last received of an agent, or what it began with."""
+        return self._down[agent].held if agent in self._down else as_rows(self._direct[agent])
 
     def measure(
         self,
@@ -99,11 +130,8 @@ class ScadaLink:
             ticks[agent] = delivery.sent_tick
             if masks is not None and agent in masks:
                 masks[agent] = delivery.values[:, width:] > 0.5
-        if self.config.age_feature:
-            for agent, shown in observations.items():
-                age = (tick - ticks[agent]).astype(np.float32)[:, None]
-                observations[agent] = np.concatenate([shown, age], axis=1)
-        return Shown(observations, masks, ticks)
+        self._last_shown = Shown(observations, masks, ticks)
+        return self._with_age(tick) if self.config.age_feature else self._last_shown
 
     def command(
         self, agent: str, action: NDArray[np.generic] | None, resting: NDArray[np.generic], tick: int,
@@ -119,11 +147,15 @@ class ScadaLink:
             time_s: (E,) time of the episodes.
 
         Returns:
-            the received action, and (E,): where `resting` had to stand in or was held for want of a command.
+            the received action, and (E,): where for want of a command `resting` had to stand in, or the one
+            before was held.
         """
         if agent not in self._down:
             late = np.full(self._spec.n_envs, action is None)
-            return (resting if action is None else action), late
+            if action is None:
+                return resting, late
+            self._direct[agent] = action
+            return action, late
         channel = self._down[agent]
         if action is not None:
             channel.send(as_rows(action), tick, time_s)
@@ -145,6 +177,13 @@ class ScadaLink:
         """Return (E, in_flight_dim): what is under way in all channels, measurements first."""
         tables = [channel.in_flight(tick) for channel in (*self._up.values(), *self._down.values())]
         return np.concatenate([np.zeros((self._spec.n_envs, 0), np.float32), *tables], axis=1)
+
+    def _with_age(self, tick: int) -> Shown:
+        shown, observations = self._last_shown, {}
+        for agent, rows in shown.observations.items():
+            age = (tick - shown.measured_ticks[agent]).astype(np.float32)[:, None]
+            observations[agent] = np.concatenate([rows, age], axis=1)
+        return Shown(observations, shown.masks, shown.measured_ticks)
 
     def _row(
         self, agent: str, observations: Mapping[str, Float32], masks: Mapping[str, Bool] | None

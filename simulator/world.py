@@ -84,7 +84,7 @@ class World:
         frame = self.grid.reset(seed)
         if seed is not None:
             self._link_seed = seed
-            self._link = self._new_link(seed, masked=frame.masks is not None)
+            self._link = self._new_link(self._config, seed, masked=frame.masks is not None)
             self._seed = None
         self.tick = 0
         self._start(np.ones(self.spec.n_envs, np.bool_), frame)
@@ -95,7 +95,8 @@ class World:
 
         Args:
             actions: agent -> (E,) or (E, d), for every agent that is neither missing nor refused.
-            missing: agents of which nothing was heard; the fallback acts for them (verdict LATE).
+            missing: agents of which nothing was heard; the fallback acts for them, or what their command
+                channel holds (verdict LATE).
             refused: agents whose action was not in their space; likewise (verdict ILLEGAL).
 
         Raises:
@@ -123,10 +124,13 @@ class World:
         return self.grid.fallback(agent)
 
     def set_link(self, config: LinkConfig) -> None:
-        """Change the link while running: what was under way is lost, agents keep what they were shown.
+        """Change the link while running: what was under way is lost.
+
+        Agents keep what they were shown, as old as it is, and the grid the commands that it last received.
 
         Raises:
-            OptionError: an unknown agent, or another `age_feature`, which would change the spaces.
+            OptionError: an unknown agent, or another `age_feature`, which would change the spaces; the link
+                stays as it was.
         """
         config.check_agents(self.spec.agents)
         if config.age_feature != self._config.age_feature:
@@ -134,13 +138,10 @@ class World:
                 "SCADA link: age_feature cannot change while running, it would change the observation spaces"
             )
             raise OptionError(msg)
-        shown = self.link.shown(self.tick)
-        self._config = config
-        self._link = self._new_link(self._link_seed + self.tick, masked=shown.masks is not None)
-        widths = {a: self.grid.spec.observation_spaces[a].shape[0] for a in self.spec.agents}
-        held = {agent: rows[:, : widths[agent]] for agent, rows in shown.observations.items()}
-        every = np.ones(self.spec.n_envs, np.bool_)
-        self._link.start(every, held, shown.masks, self._resting(), self.tick)
+        old = self.link
+        new = self._new_link(config, self._link_seed + self.tick, masked=old.last_shown.masks is not None)
+        new.take_over(old, self.tick)
+        self._config, self._link = config, new
 
     def render(self) -> bytes | None:
         """Return a PNG of copy 0's latest episode; None where the grid cannot draw itself."""
@@ -156,8 +157,8 @@ class World:
         """Return (E,): time since each copy's episode began, in seconds."""
         return self._episode_tick.astype(np.float64) * self.spec.dt_s
 
-    def _new_link(self, seed: int, *, masked: bool) -> ScadaLink:
-        return ScadaLink(self._config, self.grid.spec, masked, seed, self._copies_per_scenario)
+    def _new_link(self, config: LinkConfig, seed: int, *, masked: bool) -> ScadaLink:
+        return ScadaLink(config, self.grid.spec, masked, seed, self._copies_per_scenario)
 
     def _resting(self) -> dict[str, NDArray[np.generic]]:
         return {agent: self.grid.fallback(agent) for agent in self.spec.agents}

@@ -132,7 +132,7 @@ class FrequencyGrid:
         """Put some copies at the start of their next episode."""
         self._episode[copies] += 1
         self._around.start(copies, self._seed, self._episode)
-        fresh, start = dynamics.init(self.system, len(copies)), self._units
+        fresh = dynamics.init(self.system, len(copies))
         start = units.at_start(self.fleet, len(copies), self.options.battery_soc)
         here = copies[:, None]
         self._state = type(fresh)(

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from simulator.errors import ActionError
-from simulator.frame import GridSpec
+from simulator.frame import Bool, Float32, GridSpec
 from simulator.partition import Partition
 from simulator.transmission.catalogue import Catalogue, build_catalogues
 from simulator.transmission.clusters import Clusters, neighbours
@@ -19,7 +19,7 @@ from simulator.transmission.masks import REASONS
 from simulator.transmission.metrics import NAMES as METRIC_NAMES
 from simulator.transmission.observe import BOUND, Features
 from simulator.transmission.options import Options
-from simulator.transmission.types import System
+from simulator.transmission.types import Layout, System
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,22 @@ class Agent:
         """Return the action space of one copy."""
         n = len(self.action_names)
         return spaces.Box(-1.0, 1.0, (n,), np.float32) if self.controls else spaces.Discrete(n)
+
+    def changes(self, applied: NDArray[Any], rows: Float32, layout: Layout) -> Bool:
+        """Return (E,): True where what is applied of its actions changes something.
+
+        Args:
+            applied: (E,) choices, or (E, d) controls.
+            rows: (E, width) what holds before.
+            layout: of the rows.
+        """
+        if self.controls is not None:
+            differs: Bool = np.any(applied != self.controls.neutral(rows, layout), axis=1)
+            return differs
+        assert self.catalogue is not None
+        return self.catalogue.changes(
+            applied, layout.view(rows, "topo_vect"), layout.view(rows, "line_status")
+        )
 
     def check(self, actions: NDArray[Any], n_envs: int) -> None:
         """Raise ActionError unless `actions` are (E,) choices, or (E, d) numbers in [-1, 1]."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.frame import Bool, Float32
 from simulator.transmission.clusters import Clusters
 from simulator.transmission.environment import quiet
 from simulator.transmission.options import Options
@@ -48,6 +49,29 @@ class Catalogue:
         }[Kind(int(self.kinds[action]))]
         vector = command.setdefault(key, np.zeros(size, dtype))
         vector[self.places[action]] = self.values[action]
+
+    def changes(self, actions: Int, buses: Float32, status: Float32) -> Bool:
+        """Return (E,): True where the topology after the action differs from the one before it.
+
+        Args:
+            actions: (E,).
+            buses: (E, n_topo) busbar of every element, -1 where it is disconnected (topo_vect).
+            status: (E, n_line) 1 where a line is in service, else 0.
+        """
+        out = np.zeros(len(actions), np.bool_)
+        for copy in np.flatnonzero(actions):
+            action = int(actions[copy])
+            places, values = self.places[action], self.values[action]
+            match Kind(int(self.kinds[action])):
+                case Kind.SET_BUS:
+                    out[copy] = np.any((values != 0) & (values != buses[copy, places]))
+                case Kind.CHANGE_BUS:  # has no effect on what is disconnected
+                    out[copy] = np.any(buses[copy, places] > 0)
+                case Kind.SET_LINE:
+                    out[copy] = np.any((values > 0) != (status[copy, places] > 0.5))
+                case Kind.CHANGE_LINE:
+                    out[copy] = True
+        return out
 
 
 _Row = tuple[str, Kind, int, Int, Int]  # name, kind, target, places, values

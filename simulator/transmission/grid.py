@@ -85,10 +85,10 @@ class TransmissionGrid:
         acted = self._active(applied)
         refused = acted & tick.refused[:, None]
         verdicts[refused], details[refused] = Verdict.ILLEGAL, Reason.REFUSED
-        acted &= ~refused
         for index, agent in enumerate(self._agents):
             applied[agent.name][refused[:, index]] = self._neutral(agent)[refused[:, index]]
-        info = self._meter.after_step(tick, asked, acted, verdicts, details, reconnections)
+        changed = [agent.changes(applied[agent.name], self._rows, self._layout) for agent in self._agents]
+        info = self._meter.after_step(tick, asked, np.sum(changed, axis=0), verdicts, details, reconnections)
         self._enter(tick.now)
         return self._frame(tick, applied, verdicts, details, info)
 
@@ -195,7 +195,7 @@ class TransmissionGrid:
         return applied
 
     def _active(self, applied: Mapping[str, NDArray[Any]]) -> Bool:
-        """Return (E, n_agents): True where an agent's action changes something."""
+        """Return (E, n_agents): True where an agent does not do nothing."""
         columns = []
         for agent in self._agents:
             mine = applied[agent.name]

@@ -24,7 +24,7 @@ NAMES = (
     "overloaded_lines",  # lines above their limit
     "lines_out",  # lines out of service
     "asked",  # 1 where agents were asked before this tick (gate)
-    "interventions",  # agents whose action was carried out and did something
+    "interventions",  # agents whose action was carried out and changed something
     "illegal_proposals",  # agents whose proposal was illegal (not counting those that were not asked)
     "lost_proposals",  # agents that lost arbitration
     "reconnections",  # lines that the simulator itself reconnected
@@ -53,15 +53,13 @@ class Meter:
         return self._gather(tick, none, none, none, none, none)
 
     def after_step(
-        self, tick: Tick, asked: Bool, acted: Bool, verdicts: NDArray[np.uint8],
+        self, tick: Tick, asked: Bool, interventions: Int, verdicts: NDArray[np.uint8],
         details: NDArray[np.int32], reconnections: Int,
     ) -> Metrics:  # fmt: skip
         """Return the metrics of a step; arrays are (E,) or (E, n_agents)."""
         illegal = (verdicts == Verdict.ILLEGAL) & (details != Reason.NOT_ASKED)
         lost = verdicts == Verdict.LOST_ARBITRATION
-        return self._gather(
-            tick, asked, acted.sum(axis=1), illegal.sum(axis=1), lost.sum(axis=1), reconnections
-        )
+        return self._gather(tick, asked, interventions, illegal.sum(axis=1), lost.sum(axis=1), reconnections)
 
     def _gather(self, tick: Tick, *counts: NDArray[Any]) -> Metrics:
         view, rows = self._layout.view, tick.last

@@ -164,7 +164,6 @@ class _Sampler:
         self._actions = list(_actions(self._env).values())
         self._idle = self._env.action_space()
         self._ahead = self._forecast_steps()
-        self._last = max(1, int(self._env.get_obs().max_step) - _STATES_PER_START - 1)
 
     def collect(self, n_states: int, seed: int, number: int) -> tuple[Int64, NDArray[np.float32]]:
         """Return the actions (n, n_states) and the loadings (n, n_line, n_states) of one chunk."""
@@ -182,15 +181,12 @@ class _Sampler:
         chronics = len(self._env.chronics_handler.subpaths)
         while True:
             self._env.seed(int(rng.integers(2**31)))
-            self._env.set_id(int(rng.integers(chronics)))
-            obs = self._env.reset()
+            rng.integers(chronics)  # used for nothing: the shipped partitions were sampled with it
+            chronic = int(rng.integers(chronics))
+            obs = self._env.reset(options={"time serie id": chronic})
             last = max(1, int(obs.max_step) - _STATES_PER_START - 1)
-            obs = self._env.reset(
-                options={
-                    "time serie id": int(rng.integers(chronics)),
-                    "init ts": int(rng.integers(1, last + 1)),
-                }
-            )
+            start = int(rng.integers(1, last + 1))
+            obs = self._env.reset(options={"time serie id": chronic, "init ts": start})
             for _ in range(_STATES_PER_START):
                 yield obs
                 obs, _, done, _ = self._env.step(self._idle)

@@ -22,6 +22,7 @@ class Case(NamedTuple):
 
 
 LATE_AND_LOSSY = {"default": {"measurement": {"delay": {"fixed": 1}, "loss": 0.2}, "command": {"loss": 0.2}}}
+BLANK = {"default": {"measurement": {"loss": 0.3, "on_missing": "default"}}}
 CASE14 = "grid2op:rte_case14_realistic"
 CASES = {
     "frequency68": Case("frequency68", 3, {"episode_ticks": 6, "contingency_rate": 0.1}),
@@ -31,5 +32,6 @@ CASES = {
     "synthetic-random": Case("synthetic", 2, {"case": "random", "max_steps": 6, "weak": 0.1}, LATE_AND_LOSSY),
     "grid2op": Case(CASE14, 2, {"max_steps": 6, "gate": 0.0}),
     "grid2op-both": Case(CASE14, 2, {"max_steps": 6, "gate": 0.0, "actions": "both"}, LATE_AND_LOSSY),
+    "grid2op-blank": Case(CASE14, 2, {"max_steps": 6, "gate": 0.0}, BLANK),
 }
-SMALL = [name for name in CASES if name not in ("synthetic-random", "grid2op-both")]
+SMALL = [name for name in CASES if name not in ("synthetic-random", "grid2op-both", "grid2op-blank")]

@@ -91,6 +91,15 @@ def test_a_lost_measurement_can_read_as_zero():
     assert 0.3 < lost.mean() < 0.7
 
 
+def test_masks_are_held_where_a_lost_measurement_reads_as_zero():
+    world = World(CounterGrid(n_envs=50, length=1000), link(loss=0.5, on_missing="default"))
+    frames = run(world, 20, seed=3)
+    for frame in frames:
+        mask = frame.masks["left"]
+        assert mask[:, :3].all()
+        assert np.array_equal(mask[:, 3], frame.measured_ticks["left"] % 3 == 0)
+
+
 def test_a_delay_drawn_per_episode_is_that_of_all_agents_and_siblings():
     delay = Delay(distribution="choice", choices=(0.0, 1.0, 2.0, 5.0), every="episode")
     world = World(CounterGrid(n_envs=40, length=1000), link(delay=delay), copies_per_scenario=4)
@@ -125,6 +134,25 @@ def test_a_deadband_reports_only_what_moved_enough():
     world = World(CounterGrid(length=1000, masks=False), link(deadband=2.5))
     shown = counts(run(world, 12))[:, 0]
     assert shown.tolist() == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9, 12]
+
+
+def test_what_a_deadband_keeps_back_is_not_missing():
+    world = World(CounterGrid(length=1000, masks=False), link(deadband=2.5, on_missing="default"))
+    assert counts(run(world, 7))[:, 0].tolist() == [0, 0, 0, 3, 3, 3, 6, 6]
+
+
+@pytest.mark.parametrize("on_missing", ["default", "hold"])
+def test_a_command_that_stays_within_its_deadband_goes_on_to_be_applied(on_missing):
+    world = World(CounterGrid(length=100, box=True), commands(deadband=0.1, on_missing=on_missing))
+    world.reset(0)
+    half = np.full((3, 1), 0.5, np.float32)
+    for _ in range(4):
+        frame = world.step({"left": half, "right": half})
+        assert (frame.applied["left"] == 0.5).all()
+        assert (frame.verdicts == Verdict.APPLIED).all()
+    frame = world.step({"left": half}, missing=["right"])
+    assert (frame.applied["right"] == (0.0 if on_missing == "default" else 0.5)).all()
+    assert (frame.verdicts == [Verdict.APPLIED, Verdict.LATE]).all()
 
 
 def test_nothing_arrives_in_an_outage():
@@ -213,6 +241,43 @@ def test_the_link_can_change_while_running():
         world.set_link(LinkConfig(age_feature=True))
 
 
+def test_a_new_link_knows_how_old_its_first_values_are():
+    delay = ChannelConfig(delay=Delay(fixed=3))
+    late = LinkConfig(AgentLink(measurement=delay), age_feature=True)
+    world = World(CounterGrid(length=100), late)
+    run(world, 10)
+    world.set_link(LinkConfig(age_feature=True))
+    world.set_link(late)  # twice in one tick: what was shown in it is still as old
+    frames = [world.step(act(world)) for _ in range(5)]
+    ticks = [int(f.measured_ticks["left"][0]) for f in frames]
+    assert ticks == [7, 7, 7, 11, 12]
+    assert counts(frames)[:, 0].tolist() == ticks
+    assert [f.observations["left"][0, -1] for f in frames] == [4, 5, 6, 3, 3]
+
+
+@pytest.mark.parametrize("before", [LinkConfig(), commands(delay=Delay(fixed=1), on_missing="hold")])
+def test_a_new_link_holds_the_commands_that_the_grid_last_received(before):
+    world = World(CounterGrid(n_envs=2, length=3), before)
+    world.reset(0)
+    for _ in range(3):
+        frame = world.step(act(world, left=1))
+    assert frame.done.tolist() == [True, False]
+    world.set_link(commands(delay=Delay(fixed=2), on_missing="hold"))
+    world.set_link(commands(delay=Delay(fixed=2), on_missing="hold"))
+    applied = [world.step(act(world, left=3)).applied["left"].tolist() for _ in range(3)]
+    # An episode that has just begun has received nothing yet; in copy 1 the fallback begins with the next.
+    assert applied == [[0, 1], [0, 0], [3, 0]]
+
+
+def test_a_link_that_is_refused_leaves_the_old_one():
+    world = World(CounterGrid(length=100), fixed_delay(2))
+    run(world, 5)
+    with pytest.raises(OptionError, match="its actions are choices"):
+        world.set_link(commands(quantum=1.0))
+    assert counts([world.step(act(world))])[0, 0] == 4
+    assert counts(run(world, 5))[:, 0].tolist() == [0, 0, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("actions", "expected"),
     [
@@ -259,11 +324,34 @@ def test_a_grid_cannot_step_before_its_reset():
         ({"default": {"measurement": {"outages": [[5, 1]]}}}, "from < to"),
         ({"agents": {"middle": {}}}, r"scada.agents is \['middle'\], expected names out of"),
         ({"default": {"command": {"noise_std": 0.1}}}, "its actions are choices"),
+        ([], r"scada is \[\], expected a mapping"),
+        ({"default": []}, r"scada\.default is \[\], expected a mapping"),
+        ({"default": {"measurement": None}}, r"scada\.default\.measurement is None, expected a mapping"),
+        ({"default": {"command": [1]}}, r"scada\.default\.command is \[1\], expected a mapping"),
+        ({"agents": ["left"]}, r"scada\.agents is \['left'\], expected a mapping"),
+        ({"agents": {"left": None}}, r"scada\.agents\.left is None, expected a mapping"),
+        ({"agents": {"left": ["loss"]}}, r"scada\.agents\.left is \['loss'\], expected a mapping"),
+        ({"agents": {"middle": {}, 3: {}}}, r"scada.agents is \[3, 'middle'\], expected names out of"),
+        (
+            {"default": {"measurement": {"delay": {"limit_ticks": 2.5}}}},
+            r"scada\.default\.measurement\.delay: .*delay\.limit_ticks is 2\.5, expected an integer",
+        ),
+        ({"default": {"measurement": {"delay": {"fixed": True}}}}, "delay.fixed is True, expected a number"),
+        ({"default": {"measurement": {"delay": {"fixed": "2"}}}}, "delay.fixed is '2', expected a number"),
+        ({"default": {"measurement": {"loss": "0.1"}}}, "loss is '0.1', expected a probability"),
+        ({"default": {"measurement": {"reorder": "no"}}}, "reorder is 'no', expected true or false"),
+        ({"default": {"measurement": {"outages": [["a", "b"]]}}}, "outages is .*expected .from_s, to_s"),
+        ({"age_feature": "false"}, r"scada\.age_feature is 'false', expected true or false"),
     ],
 )
 def test_settings_of_the_link_are_checked(settings, expected):
     with pytest.raises(OptionError, match=expected):
         World(CounterGrid(), LinkConfig.from_dict(settings)).reset(0)
+
+
+def test_a_part_of_the_link_may_be_left_empty():
+    assert LinkConfig.from_dict({"default": None, "agents": None}) == LinkConfig()
+    assert LinkConfig.from_dict({"age_feature": True}).age_feature is True
 
 
 def test_an_agents_own_link_is_laid_over_the_default():

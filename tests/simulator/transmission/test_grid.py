@@ -227,6 +227,25 @@ def test_what_grid2op_refuses_is_told_to_those_who_acted():
     grid.close()
 
 
+def test_only_what_changes_the_topology_is_an_intervention():
+    """Every kind of action, one agent at a time, judged by the topology that follows; nothing trips."""
+    kinds = ["set_bus", "change_bus", "set_line_status", "change_line_status"]
+    rules = {"cooldown_substation": 0, "cooldown_line": 0, "overflow_allowed": 10**6}
+    grid = make_grid(CASE14, 3, 0, gate=0, kinds=kinds, max_elements=4, **rules)
+    rng, frame, seen = np.random.default_rng(0), grid.reset(1), set()
+    for agent in rng.choice(grid.spec.agents, 60):
+        actions = {**nothing(grid), agent: legal(rng, frame)[agent]}
+        before = grid._layout.view(grid._rows, "topo_vect")
+        frame = grid.step(actions)
+        changed = (grid._layout.view(grid._rows, "topo_vect") != before).any(axis=1)
+        for copy in np.flatnonzero(~frame.done):
+            assert frame.info["interventions"][copy] == changed[copy]
+            kind = grid.spec.action_names[agent][actions[agent][copy]].split()[0]
+            seen.add((kind, bool(changed[copy])))
+    assert seen >= {(kind, True) for kind in kinds} | {("set_bus", False), ("set_line_status", False)}
+    grid.close()
+
+
 def test_opponents_attack_unless_they_are_switched_off():
     for opponent in (True, False):
         grid = make_grid("grid2op:rte_case14_opponent", 2, 0, opponent=opponent, gate=9)
