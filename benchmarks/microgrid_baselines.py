@@ -1,4 +1,4 @@
-"""What nominal setpoints, random ones and consensus control earn on the microgrids.
+"""What nominal setpoints, random ones, integral and consensus control earn on the microgrids.
 
 python benchmarks/microgrid_baselines.py [--episodes 128] [--seed 1] [--pictures docs/pictures]
 """
@@ -25,6 +25,11 @@ Rule = Callable[[GridSpec, str], Policy]
 def consensus(spec: GridSpec, agent: str) -> Policy:
     setpoints = SetpointRange.read(spec.action_spaces[agent], spec.action_names[agent])
     return ConsensusVoltage(setpoints, spec.observation_names[agent])
+
+
+def integral(spec: GridSpec, agent: str) -> Policy:
+    setpoints = SetpointRange.read(spec.action_spaces[agent], spec.action_names[agent])
+    return ConsensusVoltage(setpoints, spec.observation_names[agent], coupling=0.0)
 
 
 def nominal(spec: GridSpec, agent: str) -> Policy:
@@ -78,7 +83,12 @@ def main() -> None:
     print(f"{args.episodes} episodes, seed {args.seed}; 21 ticks: the band was never reached by all buses\n")
     heads = f"{'return per agent':>17} {'in the band':>15} {'ticks':>14}"
     print(f"{'grid':<12} {'actions':<11} {'rule':<10} {heads}")
-    rules: dict[str, Rule] = {"nominal": nominal, "random": at_random, "consensus": consensus}
+    rules: dict[str, Rule] = {
+        "nominal": nominal,
+        "random": at_random,
+        "integral": integral,
+        "consensus": consensus,
+    }
     for name in ("microgrid6", "microgrid20"):
         for rule in rules:
             for actions in ("discrete", "continuous"):
