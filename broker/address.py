@@ -15,7 +15,8 @@ from pathlib import Path
 from broker.errors import ConnectionFailedError
 
 _MAX_IPC = 107  # sockaddr_un.sun_path of Linux without its NUL, unix(7)
-_TCP = re.compile(r"tcp://(?P<host>[A-Za-z0-9_.\-*]+):(?P<port>\d+)")
+_HOST = r"[A-Za-z0-9][A-Za-z0-9_\-]{0,62}(?:\.[A-Za-z0-9_\-]{1,63})*"  # other names libzmq does not take
+_TCP = re.compile(rf"tcp://(?P<host>\*|{_HOST}):(?P<port>[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,22 @@ def endpoints(address: str) -> Endpoints:
         return Endpoints(address, f"{address}.in", f"{address}.out")
     msg = f"broker address {address!r}: expected tcp://host:port (port at most 65533), ipc:///path or memory://name"
     raise ConnectionFailedError(msg)
+
+
+def reachable(address: str) -> Endpoints:
+    """Return the endpoints of a broker's address for those who connect to it.
+
+    Raises:
+        ConnectionFailedError: as `endpoints` does, and for the host `*`, at which one can only listen.
+    """
+    if address.startswith("tcp://*:"):
+        example = address.replace("*", "localhost", 1)
+        msg = (
+            f"broker address {address}: '*' stands for all interfaces, where `python -m broker` can listen; "
+            f"nodes and commands connect to one host: write its name, such as {example}"
+        )
+        raise ConnectionFailedError(msg)
+    return endpoints(address)
 
 
 def ipc_path(address: str) -> Path | None:

@@ -116,14 +116,14 @@ def decode(frames: Frames, expected: type[Any] | None = None) -> Received[Any]:
         FrameError: if the frames are not exactly one valid message.
     """
     try:
-        envelope = msgpack.unpackb(frames[1], use_list=False)
+        header = frames[1] if len(frames[1]) <= MAX_HEADER else b""  # unpacking would cost what it says
+        envelope = msgpack.unpackb(header, use_list=False)
         type_name, schema_hash, sender, incarnation, seq, wall_ns, time_s, scalars, described = envelope
         schema = BY_NAME[type_name]
         plain = (
             schema.hash == schema_hash
             and (expected is None or schema.cls is expected)
             and tuple(map(type, envelope)) == ENVELOPE
-            and len(frames[1]) <= MAX_HEADER
             and frames[0][-1:] == b"\0"
             and tuple(scalars) == schema.scalars
             and tuple(map(type, scalars.values())) == schema.scalar_types
@@ -137,8 +137,8 @@ def decode(frames: Frames, expected: type[Any] | None = None) -> Received[Any]:
         message, topic, envelope = strict.decode(frames, expected)
         type_name, _, sender, incarnation, seq, wall_ns, time_s, *_ = envelope
     # As Received(message, Header(...)), without the functions that NamedTuple puts before it.
-    header = _new(Header, (topic, type_name, sender, incarnation, seq, wall_ns, time_s))
-    received: Received[Any] = _new(Received, (message, header))
+    about = _new(Header, (topic, type_name, sender, incarnation, seq, wall_ns, time_s))
+    received: Received[Any] = _new(Received, (message, about))
     return received
 
 
@@ -161,7 +161,7 @@ def _filled(schema: Schema, scalars: dict[str, Any], described: tuple[Any, ...],
         if (
             array.nbytes != len(raw)
             or len(raw) > MAX_FRAME
-            or type(shape) is not tuple
+            or array.shape != shape  # -1 stands for any length in numpy
             or (dtype == "|b1" and raw.strip(b"\0\1"))
         ):
             return None

@@ -1,5 +1,15 @@
 """Errors of the broker package; each says what, where, got, expected and what to do."""
 
+from __future__ import annotations
+
+import reprlib
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 60
+_BRIEF.maxtuple = _BRIEF.maxlist = 12
+_BRIEF.maxlevel = 4
+_LONGEST = 200  # characters
+
 
 class BrokerError(Exception):
     """Base of everything that the broker package raises on purpose."""
@@ -41,3 +51,8 @@ class ServiceUnavailableError(ServiceError):
 
 class LockstepError(BrokerError):
     """Lock-step cannot go on: members are missing past the deadline."""
+
+
+def brief(value: object) -> str:
+    """Return a value from a peer as text for an error: short, however long it is or deeply nested."""
+    return _BRIEF.repr(value)[:_LONGEST]

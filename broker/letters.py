@@ -8,14 +8,19 @@ of the broker: `done`, `refused`, `serve` (to a server), `answer` (to a client),
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
 import msgpack
 
-from broker.errors import FrameError
+from broker.errors import FrameError, brief
 
 MAX_HEAD = 1024 * 1024  # bytes
-
+# What those who take a call, or its answer, rely on; the broker looks at all else where it uses it.
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "serve": {"service": (str,), "client": (bytes,)},
+    "answer": {"error": (str, NoneType)},
+}
 
 PRIVATE = b"/_"  # topics on the wire that start so are the broker's own
 
@@ -43,7 +48,7 @@ def unpack(frames: Sequence[bytes]) -> Letter:
     """Return the letter in the frames.
 
     Raises:
-        FrameError: if the head is not that of a letter.
+        FrameError: if the head is not that of a letter, or a call or an answer lacks a field.
     """
     try:
         if len(frames[0]) > MAX_HEAD:
@@ -53,6 +58,15 @@ def unpack(frames: Sequence[bytes]) -> Letter:
         msg = f"letter of {len(frames)} frames: head is not [operation, id, fields]: {error}"
         raise FrameError(msg) from None
     if (type(operation), type(identity), type(body)) != (str, int, dict):
-        msg = f"letter: head is ({operation!r:.40}, {identity!r:.40}, ...), expected (str, int, dict)"
+        msg = f"letter: head is ({brief(operation)}, {brief(identity)}, ...), expected (str, int, dict)"
         raise FrameError(msg)
+    if not all(type(name) is str for name in body):
+        msg = f"{brief(operation)} letter: fields are {brief([*body])}, expected names of type str"
+        raise FrameError(msg)
+    for name, kinds in _FIELDS.get(operation, {}).items():
+        if name not in body or type(body[name]) not in kinds:
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            got = brief(body[name]) if name in body else "missing"
+            msg = f"{operation} letter: field {name!r} is {got}, expected {expected}"
+            raise FrameError(msg)
     return Letter(operation, identity, body, frames[1:])

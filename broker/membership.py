@@ -181,7 +181,7 @@ class Membership:
                 _LOG.exception("%s: its place is taken, it stops", self._node)
                 self._evicted()
                 return
-            except BrokerError:
+            except Exception:  # without this thread the node would be forgotten, and nobody would say why
                 _LOG.exception("%s: heartbeat failed", self._node)
 
     def _renew(self, timeout_s: float) -> bool:

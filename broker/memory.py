@@ -51,7 +51,7 @@ class _Inbox:
                     break
                 self._changed.wait(min(left, 0.05))
             self.woken = False
-            arrived = Arrived(list(self.publications), list(self.letters))
+            arrived = Arrived(list(self.publications), list(self.letters), [])
             self.publications.clear()
             self.letters.clear()
             return arrived

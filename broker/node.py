@@ -27,6 +27,7 @@ Response = TypeVar("Response")
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _REPORT_S = 1.0  # a sender of malformed messages is reported so often
+_MOST = 2**63 - 1  # that travels; a peer may write any sequence numbers, and so make any gaps
 
 
 class Node:
@@ -262,6 +263,8 @@ class Node:
             self._accept(frames)
         for letter in arrived.letters:
             self._desk.arrived(letter)
+        for error in arrived.refused:
+            self._refuse(error)
         if arrived.publications or arrived.letters:
             self._news = True
         if self._membership.rejoined:
@@ -277,11 +280,14 @@ class Node:
         try:
             subscription.accept(frames)
         except FrameError as error:
-            self.counters.refused += 1
-            now_s = time.monotonic()
-            if now_s - self._reported.get(error.sender, -_REPORT_S) >= _REPORT_S:
-                self._reported[error.sender] = now_s
-                self.log("warning", f"refused a message ({self.counters.refused} so far): {error}")
+            self._refuse(error)
+
+    def _refuse(self, error: FrameError) -> None:
+        self.counters.refused += 1
+        now_s = time.monotonic()
+        if now_s - self._reported.get(error.sender, -_REPORT_S) >= _REPORT_S:
+            self._reported[error.sender] = now_s
+            self.log("warning", f"refused a message ({self.counters.refused} so far): {error}")
 
     def _send(self, frames: list[bytes]) -> None:
         if self._transport.publish(frames):
@@ -322,7 +328,7 @@ class Node:
             status.tick,
             counters.received,
             counters.sent,
-            counters.lost,
+            min(counters.lost, _MOST),
             counters.refused,
             status.note,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 
 from broker.codec import Header
-from broker.errors import FrameError
+from broker.errors import FrameError, brief
 from broker.strict import ENVELOPE, MAX_HEADER, Frames
 
 _PLACES = 7  # of the envelope: type, schema hash, sender, incarnation, seq, wall_ns, time_s
@@ -30,7 +30,7 @@ def peek(frames: Frames) -> Header:
         msg = f"message of {len(frames)} frames: its header cannot be read: {error!r}"
         raise FrameError(msg) from None
     if length != len(ENVELOPE) or tuple(map(type, start)) != ENVELOPE[:_PLACES]:
-        msg = f"topic {topic}: header begins with {start!r:.80} of {length}, expected {ENVELOPE}"
+        msg = f"topic {topic}: header begins with {brief(start)} of {length}, expected {ENVELOPE}"
         raise FrameError(msg)
     type_name, _, sender, incarnation, seq, wall_ns, time_s = start
     return Header(topic, type_name, sender, incarnation, seq, wall_ns, time_s)

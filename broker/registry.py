@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from broker.errors import FrameError, TopicError
+from broker.errors import FrameError, TopicError, brief
 
 LEASE_S = 10.0  # a node that has not renewed for so long is gone
 RENEWAL_S = 1.0  # a node renews so often
@@ -44,8 +44,11 @@ class Declaration:
             if kinds != (str, int, bytes, str, int, dict, dict, dict, str):
                 raise TypeError(kinds)  # noqa: TRY301 - one place says what is wrong
         except (KeyError, TypeError) as error:
-            msg = f"register letter: fields {sorted(body)} are no declaration: {error}"
+            msg = f"register letter: fields {brief(sorted(body))} are no declaration: {error}"
             raise FrameError(msg) from None
+        _check_names(declaration.publishes, (str, str, bool))
+        _check_names(declaration.subscribes, (str, str))
+        _check_names(declaration.serves, (str, str))
         return declaration
 
 
@@ -183,6 +186,14 @@ class Registry:
             for service in declaration.serves.keys() & lease.declaration.serves.keys():
                 msg = f"service {service}: node {declaration.node} cannot serve it, node {name} does already"
                 raise TopicError(msg)
+
+
+def _check_names(declared: Mapping[str, tuple[Any, ...]], kinds: tuple[type, ...]) -> None:
+    for name, entry in declared.items():
+        if type(name) is not str or type(entry) is not tuple or tuple(map(type, entry)) != kinds:
+            expected = f"str: ({', '.join(kind.__name__ for kind in kinds)})"
+            msg = f"register letter: {brief(name)}: {brief(entry)} is declared, expected {expected}"
+            raise FrameError(msg)
 
 
 def _types(declaration: Declaration) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from broker.errors import FrameError, MessageError
+from broker.errors import FrameError, MessageError, brief
 from broker.messages import Array
 from broker.schema import BY_NAME, Schema
 
@@ -21,6 +21,7 @@ MAX_FRAME = 64 * 1024 * 1024  # bytes
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i4", "<i8", "|b1", "|u1")}
 ENVELOPE = (str, str, str, int, int, int, float, dict, tuple)
 TEXT = "utf8"  # the dtype of a text that is too long for a header
+_SHOWN = 200  # characters of a topic or sender in an error; names that can be used have no more
 
 Frames = Sequence[bytes]
 
@@ -66,19 +67,19 @@ def _envelope(frames: Frames) -> tuple[str, tuple[Any, ...]]:
         raise _refusal(where, "header", f"{frames[1][:20]!r} ({error})", "MessagePack") from None
     kinds = tuple(map(type, envelope)) if type(envelope) is tuple else type(envelope).__name__
     if kinds != ENVELOPE:
-        raise _refusal(where, "header", str(kinds), str(tuple(k.__name__ for k in ENVELOPE)))
+        raise _refusal(where, "header", brief(kinds), str(tuple(k.__name__ for k in ENVELOPE)))
     return topic, envelope
 
 
 def _schema(where: tuple[str, str], name: str, schema_hash: str, expected: type[Any] | None) -> Schema:
     schema = BY_NAME.get(name)
     if schema is None:
-        raise _refusal(where, "type", repr(name), f"one of {sorted(BY_NAME)}")
+        raise _refusal(where, "type", brief(name), f"one of {sorted(BY_NAME)}")
     if expected is not None and schema.cls is not expected:
         raise _refusal(where, "type", name, expected.__name__)
     if schema.hash != schema_hash:
         remedy = f"{schema.hash} (both ends must run the same version of gridchorus)"
-        raise _refusal(where, f"schema of {name}", repr(schema_hash), remedy)
+        raise _refusal(where, f"schema of {name}", brief(schema_hash), remedy)
     return schema
 
 
@@ -91,6 +92,8 @@ def _arrays(
         raw: Any = None
         try:
             name, dtype, shape, raw = entry
+            if type(name) is not str:
+                raise TypeError(name)  # noqa: TRY301 - one place says what is wrong
             if raw is None:
                 raw = frames[following]
                 following += 1
@@ -98,7 +101,8 @@ def _arrays(
         except (TypeError, ValueError, LookupError, OverflowError):
             got = f"{len(raw)} bytes" if type(raw) is bytes else "no bytes"
             expected = f"[name, dtype in {[*DTYPES]}, shape, bytes or nil], as many bytes, bools 0 or 1"
-            raise _refusal(where, f"{schema.name} array {_brief(entry)}", got, expected) from None
+            shown = brief(entry[:3] if type(entry) is tuple else entry)
+            raise _refusal(where, f"{schema.name} array {shown}", got, expected) from None
         arrays[name] = value
     if len(arrays) != len(described) or following != len(frames):
         got = f"{len(described)} arrays, {len(frames) - 2} frames after the header"
@@ -110,7 +114,7 @@ def _arrays(
 
 def _view(dtype: str, shape: tuple[int, ...], raw: bytes) -> Array:
     array: Array = np.ndarray(shape, DTYPES[dtype], raw)
-    if array.nbytes != len(raw) or type(shape) is not tuple or type(raw) is not bytes or len(raw) > MAX_FRAME:
+    if array.nbytes != len(raw) or array.shape != shape or type(raw) is not bytes or len(raw) > MAX_FRAME:
         raise ValueError(shape)
     if dtype == "|b1" and raw.strip(b"\0\1"):
         raise ValueError(dtype)
@@ -118,13 +122,9 @@ def _view(dtype: str, shape: tuple[int, ...], raw: bytes) -> Array:
 
 
 def _text(shape: tuple[int, ...], raw: bytes) -> str:
-    if shape != (len(raw),) or len(raw) > MAX_FRAME:
+    if type(raw) is not bytes or shape != (len(raw),) or len(raw) > MAX_FRAME:
         raise ValueError(shape)
     return raw.decode()
-
-
-def _brief(entry: Any) -> str:
-    return repr(entry[:3] if type(entry) is tuple else entry)[:120]
 
 
 def _with_long_text(
@@ -133,7 +133,7 @@ def _with_long_text(
     texts = {name: arrays.pop(name) for name in list(arrays) if type(arrays[name]) is str}
     twice = texts.keys() & scalars.keys()
     if twice:
-        raise _refusal(where, schema.name, f"{sorted(twice)} twice", "each field once")
+        raise _refusal(where, schema.name, f"{brief(sorted(twice))} twice", "each field once")
     merged = scalars | texts
     return {name: merged[name] for name in (*(n for n in schema.scalars if n in merged), *merged)}
 
@@ -145,13 +145,18 @@ def _check_names(
     names: tuple[str, ...],
     arrays: dict[str, Any],
 ) -> None:
+    nameless = [name for name in scalars if type(name) is not str]
+    if nameless:
+        raise _refusal(where, f"fields of {schema.name}", f"names {brief(nameless)}", "names of type str")
     sent = {*scalars, *arrays}
     missing = {*schema.scalars, *schema.required} - sent
     extra = {name for name in sent if name not in schema.scalars and name not in schema.arrays}
     misplaced = (scalars.keys() & set(schema.arrays)) | (arrays.keys() & set(schema.scalars))
     wrong_order = tuple(n for n in names if n in arrays) not in schema.array_sets
     if missing or extra or misplaced or wrong_order:
-        got = f"missing {sorted(missing)}, unknown {sorted(extra)}, misplaced {sorted(misplaced)}, of {names}"
+        wrong = {"missing": missing, "unknown": extra, "misplaced": misplaced}
+        got = ", ".join(f"{what} {brief(sorted(which))}" for what, which in wrong.items())
+        got = f"{got}, of {brief(names)}"
         raise _refusal(where, f"fields of {schema.name}", got, f"{schema.scalars + schema.arrays}")
 
 
@@ -159,14 +164,14 @@ def _check_scalars(where: tuple[str, str], schema: Schema, scalars: dict[str, An
     for name, kind in zip(schema.scalars, schema.scalar_types, strict=True):
         value = scalars[name]
         if type(value) is not kind:
-            raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", kind.__name__)
+            raise _refusal(where, f"{schema.name}.{name}", brief(value), kind.__name__)
         if name in schema.items and any(type(item) is not schema.items[name] for item in scalars[name]):
             expected = f"a tuple of {schema.items[name].__name__}"
-            raise _refusal(where, f"{schema.name}.{name}", f"{value!r:.60}", expected)
+            raise _refusal(where, f"{schema.name}.{name}", brief(value), expected)
 
 
 def _refusal(where: tuple[str, str], field: str, got: str, expected: str) -> FrameError:
-    topic, sender = where
+    topic, sender = (name[:_SHOWN] for name in where)
     error = FrameError(f"topic {topic} from {sender}: {field}: got {got}, expected {expected}")
     error.sender = sender
     return error

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from broker import codec, services
-from broker.errors import BrokerError, FrameError, TopicError
+from broker.errors import BrokerError, FrameError, TopicError, brief
+from broker.heartbeat import status_of, vitals_of
 from broker.letters import Letter, unpack
 from broker.messages import RegistryReply, RegistryRequest
 from broker.registry import LEASE_S, Declaration, Registry
 from broker.schema import VOCABULARY
+from broker.topics import to_wire
 from broker.version import VERSION
 
 _LOG = logging.getLogger("broker.switchboard")
@@ -55,6 +57,7 @@ class Switchboard:
         self.registry = Registry()
         self._instance = instance
         self._reaches = reaches
+        self._refused = 0  # letters
         self._calls: dict[tuple[bytes, int], _Call] = {}  # (client's route, id) -> call
         self._operations: dict[str, Callable[[bytes, Letter, float], Outcome]] = {
             "register": self._register,
@@ -67,7 +70,7 @@ class Switchboard:
         }
 
     def handle(self, route: bytes, frames: Sequence[bytes], now_s: float) -> Outcome:
-        """Do what one letter asks.
+        """Do what one letter asks; whatever is wrong with it, the sender is told, and the broker goes on.
 
         Args:
             route: where it came from.
@@ -80,22 +83,20 @@ class Switchboard:
         try:
             letter = unpack(frames)
         except FrameError as error:
+            self._refused += 1
             _LOG.warning("refused a letter from %r: %s", route[:40], error)
             return Outcome()
-        operation = self._operations.get(letter.operation)
+        operation = self._operations.get(letter.operation, self._unknown)
         try:
-            if operation is None:
-                msg = f"unknown operation {letter.operation!r:.40}, expected one of {[*self._operations]}"
-                raise FrameError(msg)
             return operation(route, letter, now_s)
         except BrokerError as error:
-            if letter.operation == "call":
-                return _answered(route, Letter("answer", letter.id, {"error": str(error)}))
             kind = "name" if isinstance(error, TopicError) else "letter"
-            return _answered(route, Letter("refused", letter.id, {"kind": kind, "error": str(error)}))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            _LOG.warning("refused a %s letter from %r: %r", letter.operation, route[:40], error)
-            return Outcome()
+            return self._refusal(route, letter, kind, str(error))
+        except Exception as error:  # no letter ends the broker, all nodes hang on it
+            what = f"{brief(letter.operation)} letter: {brief(error)}; docs/wire.md has the fields of each"
+            _LOG.warning("refused a letter from %r: %s", route[:40], what)
+            _LOG.debug("which came of", exc_info=True)
+            return self._refusal(route, letter, "letter", what)
 
     def expire(self, now_s: float) -> Outcome:
         """Forget the nodes whose lease has run out; their clients get an error."""
@@ -126,18 +127,22 @@ class Switchboard:
         return outcome
 
     def _lease(self, route: bytes, letter: Letter, now_s: float) -> Outcome:
+        heard = (status_of(letter.body), vitals_of(letter.body)) if letter.frames else None
         lease = self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s)
         done = self._done(letter, known=lease is not None, wall_ns=time.time_ns())
         outcome = _answered(route, done)
-        if lease is not None and letter.frames:
-            lease.status = dict(letter.body["status"])
-            lease.vitals = dict(letter.body.get("vitals", {}))
+        if lease is not None and heard is not None:
+            lease.status, lease.vitals = heard
             outcome.publications.append(letter.frames)
         return outcome
 
     def _latch(self, route: bytes, letter: Letter, now_s: float) -> Outcome:
         self._check_registered(letter, now_s)
-        self.registry.latch(letter.body["topic"], letter.body["node"], letter.frames)
+        topic = letter.body["topic"]
+        if len(letter.frames) < 2 or letter.frames[0] != to_wire(topic):
+            msg = f"latch letter: {len(letter.frames)} frames, expected a message on topic {brief(topic)}"
+            raise FrameError(msg)
+        self.registry.latch(topic, letter.body["node"], letter.frames)
         outcome = _answered(route, self._done(letter))
         outcome.publications.append(letter.frames)
         return outcome
@@ -178,6 +183,10 @@ class Switchboard:
             return Outcome()
         return _answered(client, Letter("answer", letter.id, {"error": letter.body["error"]}, letter.frames))
 
+    def _unknown(self, _route: bytes, letter: Letter, _now_s: float) -> Outcome:
+        msg = f"unknown operation {brief(letter.operation)}, expected one of {[*self._operations]}"
+        raise FrameError(msg)
+
     def _own_service(self, service: str, letter: Letter, now_s: float) -> Letter:
         records: dict[str, Any]
         match service:
@@ -210,6 +219,7 @@ class Switchboard:
             "pid": os.getpid(),
             "up_s": round((time.time_ns() - self._instance) / 1e9, 3),
             "wall_ns": time.time_ns(),
+            "refused": self._refused,
         }
 
     def _check_registered(self, letter: Letter, now_s: float) -> None:
@@ -226,6 +236,12 @@ class Switchboard:
             text = f"service {call.service}: node {node} did not answer: {why}"
             outcome.letters.append((client, _failure(identity, text)))
         return outcome
+
+    def _refusal(self, route: bytes, letter: Letter, kind: str, error: str) -> Outcome:
+        self._refused += 1
+        if letter.operation == "call":
+            return _answered(route, Letter("answer", letter.id, {"error": error}))
+        return _answered(route, Letter("refused", letter.id, {"kind": kind, "error": error}))
 
     def _done(self, letter: Letter, **body: Any) -> Letter:
         return Letter("done", letter.id, {"instance": self._instance, **body})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from broker.address import is_memory
+from broker.errors import FrameError
 from broker.letters import Letter
 
 EVERYTHING = b"/"  # subscribing to it means every topic
@@ -20,6 +21,7 @@ class Arrived(NamedTuple):
 
     publications: list[list[bytes]]
     letters: list[Letter]
+    refused: list[FrameError]  # what came in the place of letters, and is none
 
 
 class Transport(Protocol):

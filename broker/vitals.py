@@ -6,6 +6,7 @@ the round trip bounds the error, whatever the way there and back take.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
@@ -25,6 +26,7 @@ class Vitals:
         """Start without an exchange; `counters` are the node's."""
         self._counters = counters
         self._exchanges: deque[tuple[float, float]] = deque(maxlen=_KEPT)  # error, offset, s
+        self._rss_bytes = 0.0
 
     def heard(self, sent_ns: int, broker_ns: object, received_ns: int) -> None:
         """Take note of one exchange.
@@ -49,11 +51,12 @@ class Vitals:
         """
         counters = self._counters
         lag_ns, counters.lag_ns = counters.lag_ns, 0
-        pages = int(_STATM.read_text().split()[1])
+        with contextlib.suppress(OSError):  # a process without a free descriptor: as much as it was
+            self._rss_bytes = float(int(_STATM.read_text().split()[1]) * _PAGE)
         found = {
             "stamp_s": time.monotonic(),
             "cpu_s": time.process_time(),
-            "rss_bytes": float(pages * _PAGE),
+            "rss_bytes": self._rss_bytes,
             "tick": counters.tick,
             "lag_s": lag_ns / 1e9,
             "unsent": counters.unsent,

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 
 import zmq
 
-from broker.address import endpoints, numeric, refuse_live_file, unreachable
-from broker.errors import ConnectionFailedError
+from broker.address import endpoints, numeric, reachable, refuse_live_file, unreachable
+from broker.errors import ConnectionFailedError, FrameError
 from broker.letters import PRIVATE, Letter, letter_topic, unpack
 from broker.strict import MAX_FRAME
 from broker.switchboard import Outcome, Switchboard
@@ -30,6 +30,7 @@ from broker.transport import Arrived
 
 _LOG = logging.getLogger("broker.zeromq")
 _QUEUE = 20_000  # messages per connection and direction
+_BEHIND = 5_000  # messages that the broker holds for each subscriber; more than a window of `bag.flow`
 _SEND_S = 5.0  # a publisher waits so long for room in its queue
 _LINGER_MS = 500  # what has not left so long after close is dropped
 _ECHO_S = 0.02  # first interval between echoes
@@ -41,9 +42,9 @@ _WAKE = PRIVATE + b"wake\0"
 _BELL = "inproc://bell"
 
 
-def _tuned(sock: zmq.Socket[bytes], address: str) -> zmq.Socket[bytes]:
+def _tuned(sock: zmq.Socket[bytes], address: str, to_send: int = _QUEUE) -> zmq.Socket[bytes]:
     sock.setsockopt(zmq.LINGER, _LINGER_MS)
-    sock.setsockopt(zmq.SNDHWM, _QUEUE)
+    sock.setsockopt(zmq.SNDHWM, to_send)
     sock.setsockopt(zmq.RCVHWM, _QUEUE)
     sock.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
     sock.setsockopt(zmq.HANDSHAKE_IVL, 5_000)
@@ -63,10 +64,14 @@ class ZeroMqTransport:
     """
 
     def __init__(self, address: str, node: str, incarnation: int) -> None:
-        """Start connecting; libzmq keeps trying and comes back after the broker does."""
+        """Start connecting; libzmq keeps trying and comes back after the broker does.
+
+        Raises:
+            ConnectionFailedError: if the address is none to connect to.
+        """
         self.route = f"{node}:{incarnation}".encode()
         self._address = address
-        ends = endpoints(address)
+        ends = reachable(address)
         self._context = zmq.Context()
         self._publisher = self._socket(zmq.XPUB)
         self._publisher.setsockopt(zmq.XPUB_NODROP, 1)
@@ -114,7 +119,7 @@ class ZeroMqTransport:
 
     def receive(self, timeout_s: float) -> Arrived:
         """Return all that has arrived, waiting at most `timeout_s` if nothing has."""
-        arrived = Arrived([], [])
+        arrived = Arrived([], [], [])
         early, self._early = self._early, []
         for frames in early:
             self._sort(frames, arrived)
@@ -122,7 +127,7 @@ class ZeroMqTransport:
         while True:
             self._look(0.0 if early else timeout_s, arrived)
             timeout_s = deadline - time.monotonic()
-            if arrived.publications or arrived.letters or self._woken or timeout_s <= 0:
+            if any(arrived) or self._woken or timeout_s <= 0:
                 self._woken = False
                 return arrived
 
@@ -188,7 +193,10 @@ class ZeroMqTransport:
         if not topic.startswith(PRIVATE):
             arrived.publications.append(frames)
         elif topic == self._letter_topic:
-            arrived.letters.append(unpack(frames[1:]))
+            try:
+                arrived.letters.append(unpack(frames[1:]))
+            except FrameError as error:  # anybody can publish here
+                arrived.refused.append(error)
             with contextlib.suppress(zmq.Again):  # probes, which ask nothing
                 while True:
                     self._letters.recv_multipart(zmq.NOBLOCK)
@@ -226,7 +234,7 @@ class ZeroMqBroker:
         self._address = address
         self._context = zmq.Context()
         self._ingress = self._bound(zmq.SUB, ends.ingress)
-        self._egress = self._bound(zmq.PUB, ends.egress)
+        self._egress = self._bound(zmq.PUB, ends.egress, _BEHIND)
         self._router = self._bound(zmq.ROUTER, ends.letters)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)
@@ -259,8 +267,8 @@ class ZeroMqBroker:
         """Make `run` return; callable from any thread and from signal handlers."""
         self._stopping.set()
 
-    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
-        sock = _tuned(self._context.socket(kind), self._address)
+    def _bound(self, kind: int, endpoint: str, to_send: int = _QUEUE) -> zmq.Socket[bytes]:
+        sock = _tuned(self._context.socket(kind), self._address, to_send)
         try:
             refuse_live_file(endpoint)
             sock.bind(numeric(endpoint))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from broker.address import endpoints, ipc_path, is_memory
+from broker.address import endpoints, ipc_path, is_memory, reachable
 from launch.introspection.errors import NoBrokerError
 from launch.run_folder import BROKER_ADDRESS
 
@@ -28,6 +28,7 @@ def find_broker(named: str | None) -> str:
     if named is not None:
         if is_memory(named) or all(listening(named).values()):
             return named
+        reachable(named)  # says what to write in the place of a `*`
         msg = (
             f"no broker answers at {named}: start one with `python -m broker --address {named}`, or correct "
             "the address (--broker, or the environment variable CHORUS_BROKER)"

@@ -7,6 +7,7 @@ work with it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from broker.services import INFO, NODES, SERVICES, TOPICS, Service
 from broker.topics import to_wire
 from broker.transport import connect
 
+_LOG = logging.getLogger("launch.introspection")
 ANSWER_S = 5.0  # how long the broker may take
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -116,6 +118,8 @@ class Observer:
         self._arrivals.extend(Arrival(frames, now_ns) for frames in arrived.publications)
         for letter in arrived.letters:
             self._desk.arrived(letter)
+        for error in arrived.refused:
+            _LOG.warning("refused a message: %s", error)
         return True
 
     def _records(self, service: Service[RegistryRequest, RegistryReply]) -> dict[str, Any]:

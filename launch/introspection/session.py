@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,14 @@ Broker = Annotated[
     ),
 ]
 
-EXIT_CODES = "Exit codes: 0 done, 1 no broker or no answer, 2 the input is wrong, 130 ended with Ctrl-C."
+_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_ADVICE = {
+    errno.ENOSPC: ": make room, or write elsewhere",
+    errno.EMFILE: ": too many are open in this process, see `ulimit -n`",
+    errno.ENOENT: ": correct the path",
+    errno.EACCES: ": choose another place, or change its rights",
+}
+EXIT_CODES = "Exit codes: 0 done, 1 no broker, no answer or no room, 2 the input is wrong, 130 Ctrl-C."
 
 
 def make_app(text: str) -> typer.Typer:
@@ -55,7 +63,7 @@ def guarded() -> Iterator[None]:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(error.exit_code) from error
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        _give_up_output()
         raise typer.Exit(0) from None
     except (TopicError, MessageError) as error:
         sys.stderr.write(f"{error}\n")
@@ -63,6 +71,23 @@ def guarded() -> Iterator[None]:
     except BrokerError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from error
+    except OSError as error:  # broker's own are above: some of them are OSErrors too
+        _flush_or_give_up_output()
+        where = "" if error.filename is None else f"{error.filename}: "
+        sys.stderr.write(f"{where}{error.strerror or error}{_ADVICE.get(error.errno or 0, '')}\n")
+        raise typer.Exit(2 if isinstance(error, _WRONG_PATH) else 1) from error
+
+
+def _flush_or_give_up_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_output()
+
+
+def _give_up_output() -> None:
+    """What has not been written cannot be; without this the flush at exit would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import msgpack
@@ -38,6 +39,13 @@ REFUSED = {
         forged(at_7={"epoch": 1, "tick": 2, "policy_version": 0, "leaving": False, "z": 1}),
         r"unknown \['z'\]",
     ),
+    "field names of two kinds": (forged(at_7={b"z": 1, "z": 1, "epoch": 1}), r"names \[b'z'\]"),
+    "array named by a number, beside an unknown field": (
+        forged(at_7={"z": 1}, at_8=[[5, "<i8", [4], RAW]]),
+        r"Action array \(5, '<i8', \(4,\)\)",
+    ),
+    "array named by a map": (forged(at_8=[[{"a": 1}, "<i8", [4], RAW]]), r"Action array \(\{'a': 1\}"),
+    "text in the place of its bytes": (forged(STATUS, at_8=[["note", "utf8", [3], "abc"]]), r"got no bytes"),
     "float for int": (
         forged(at_7={"epoch": 1.0, "tick": 2, "policy_version": 0, "leaving": False}),
         r"Action.epoch: got 1.0, expected int",
@@ -54,6 +62,7 @@ REFUSED = {
     ),
     "too many bytes": (forged(at_8=[["action", "<i8", [4], RAW + b"x"]]), r"got 33 bytes"),
     "negative shape": (forged(at_8=[["action", "<i8", [-4], RAW]]), r"\(-4,\)"),
+    "any length": (forged(at_8=[["action", "<i8", [-1], RAW]]), r"\(-1,\)"),
     "huge shape": (forged(at_8=[["action", "<i8", [2**62, 2**62], RAW]]), r"got 32 bytes"),
     "shape without dimensions": (forged(at_8=[["action", "<i8", 4, RAW]]), r"got 32 bytes"),
     "bool that is 2": (forged(at_8=[["action", "|b1", [1], b"\2"]]), r"bools 0 or 1"),
@@ -73,6 +82,27 @@ REFUSED = {
     "no frames": ([], r"frames: got 0"),
     "topic without its end": ([b"/t", forged()[1]], r"topic: got b'/t', expected a NUL"),
 }
+
+
+@pytest.mark.parametrize("depth", [300, 1000])
+@pytest.mark.parametrize("place", range(9))
+def test_refuses_what_is_nested_deeper_than_python_can_print(place, depth):
+    parts = [msgpack.packb(part) for part in msgpack.unpackb(forged()[1])]
+    parts[place] = (b"\x91" if place == 8 else b"") + b"\x91" * depth + b"\xc0"
+    with pytest.raises(FrameError, match=r"^.{20,1000}$"):
+        codec.decode([b"/t\0", b"\x99" + b"".join(parts)])
+
+
+def test_a_header_that_is_too_long_is_not_unpacked():
+    size = 4 * 1024 * 1024
+    header = b"\xdd" + size.to_bytes(4) + bytes(size)  # as many zeros
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError, match="expected at most 65536"):
+            codec.decode([b"/t\0", header])
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("case", REFUSED)

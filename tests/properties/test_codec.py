@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import msgpack
@@ -14,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from broker import codec, strict
 from broker.errors import FrameError
 from broker.messages import Action, AppliedAction, GridState, NodeStatus, Observation
+from broker.peek import peek
 
 LAWS = settings(max_examples=150, deadline=None)
 DTYPES = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|b1", "|u1"])
@@ -100,21 +102,61 @@ def test_damaged_messages_are_refused_or_valid(message, data):
     codec.encode("/a/b", received.message, sender="s")  # whatever came through can travel again
 
 
+NAMES = st.text("ab", max_size=3) | st.binary(max_size=3)
 NESTED = st.recursive(
     st.none() | st.booleans() | INT64 | st.floats() | st.text("ab\0", max_size=5) | st.binary(max_size=9),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab", max_size=3), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=12,
 )
+DEEP = st.sampled_from([1, 300, 1000, 1100]).map(lambda depth: b"\x91" * depth + b"\xc0")
+PACKED = NESTED.map(msgpack.packb) | DEEP  # packed, because msgpack packs nothing so deep
+
+
+def assert_refused_or_valid(*header: bytes) -> None:
+    """Look at an Action whose header is made of some packed parts."""
+    try:
+        assert isinstance(codec.decode([b"/a/b\0", b"\x99" + b"".join(header)]).message, Action)
+    except FrameError as error:
+        assert "topic /a/b" in str(error)  # noqa: PT017 - both ways out are right
+        assert len(str(error)) < 2000  # noqa: PT017
+
+
+def parts() -> list[bytes]:
+    frames = codec.encode("/a/b", Action(1, 2, np.zeros(3, np.int64)), sender="s")
+    return [msgpack.packb(part) for part in msgpack.unpackb(frames[1])]
 
 
 @LAWS
-@given(st.integers(0, 8), NESTED)
+@given(st.integers(0, 8), PACKED)
 def test_a_header_with_something_else_in_one_place_is_refused_or_valid(place, nonsense):
-    frames = codec.encode("/a/b", Action(1, 2, np.zeros(3, np.int64)), sender="s")
-    header = msgpack.unpackb(frames[1])
+    header = parts()
     header[place] = nonsense
-    frames[1] = msgpack.packb(header)
-    try:
-        assert isinstance(codec.decode(frames).message, Action)
-    except FrameError as error:
-        assert "topic /a/b" in str(error)  # noqa: PT017 - both ways out are right
+    assert_refused_or_valid(*header)
+
+
+@LAWS
+@given(st.dictionaries(NAMES, PACKED, min_size=1, max_size=3), st.data())
+def test_scalars_of_any_name_and_kind_are_refused_or_valid(others, data):
+    fields = {name: msgpack.packb(value) for name, value in msgpack.unpackb(parts()[7]).items()}
+    wrong = data.draw(st.sampled_from(sorted(fields)) | st.none())
+    fields |= others if wrong is None else {wrong: others.popitem()[1]}
+    packed = b"".join(msgpack.packb(name) + value for name, value in fields.items())
+    assert_refused_or_valid(*parts()[:7], bytes([0x80 + len(fields)]) + packed, parts()[8])
+
+
+@LAWS
+@given(st.integers(0, 3), PACKED, st.dictionaries(NAMES, st.integers(0, 3), max_size=2))
+def test_arrays_of_any_name_and_kind_are_refused_or_valid(place, nonsense, others):
+    array = [msgpack.packb(part) for part in ("action", "<i8", [3], bytes(24))]
+    array[place] = nonsense
+    scalars = msgpack.packb(msgpack.unpackb(parts()[7]) | others)
+    assert_refused_or_valid(*parts()[:7], scalars, b"\x91\x94" + b"".join(array))
+
+
+@LAWS
+@given(st.binary(max_size=40) | PACKED, st.integers(0, 8))
+def test_a_look_at_any_header_is_refused_or_valid(nonsense, place):
+    header = parts()
+    header[place] = nonsense
+    with contextlib.suppress(FrameError):
+        assert peek([b"/a/b\0", b"\x99" + b"".join(header)]).topic == "/a/b"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import typer
 
+from broker.errors import RequestTimeoutError
 from launch.imports import ROOT
+from launch.introspection.session import guarded
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(60)]
 Start = Callable[..., subprocess.Popen]
@@ -68,6 +73,32 @@ def test_a_stopped_onlooker_does_not_stop_the_ensemble(start, run):
     wanted = f"tick >= {before + 30}"
     assert run("topic", "echo", "/clock", "--once", "--filter", wanted).exit_code == 0
     process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "a/b"), 2, "a/b: No such file: correct the path\n"),
+        (OSError(errno.ENOSPC, "No space left"), 1, "No space left: make room, or write elsewhere\n"),
+        (OSError("odd"), 1, "odd\n"),
+        (RequestTimeoutError("no answer"), 1, "no answer\n"),
+    ],
+)
+def test_what_the_system_refuses_is_a_line_and_an_exit_code(capsys, fault, code, said):
+    with pytest.raises(typer.Exit) as ended, guarded():
+        raise fault
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_full_disk_below_the_output_is_said_once(ensemble):
+    command = [sys.executable, "-m", "launch.cli", "topic", "list", "--broker", ensemble]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "No space left on device: make room, or write elsewhere\n",
+    )
 
 
 def test_the_frame_knows_all_commands():

@@ -61,6 +61,12 @@ def test_an_address_that_is_none_is_an_error(run_at):
         find_broker("tcp://host:99999")
 
 
+def test_all_interfaces_are_no_broker_to_look_at(run_at):
+    done = run_at("tcp://*:5550")("topic", "list")
+    assert done.exit_code == 1
+    assert done.stderr.endswith("write its name, such as tcp://localhost:5550\n")
+
+
 def test_the_option_counts_more_than_the_environment(run_at, ensemble, tmp_path):
     run = run_at(f"ipc://{tmp_path}/b")
     assert "simulator" in run("node", "list", "--broker", ensemble).stdout
