@@ -24,6 +24,7 @@ from launch.watch import Watch
 _TURN_S = 0.1  # how long one turn of the loop listens to the bus
 _REMIND_EVERY_S = 10.0  # of external nodes that are still awaited
 _EARLY = (Kind.BROKER, Kind.RECORDER, Kind.SIMULATOR)
+_ALONE_S = 5.0  # agents get to end by themselves after the simulator has
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,6 +49,7 @@ class Supervisor:
         self._least = Level.INFO if verbose else Level.WARNING
         self._followers = [LogFollower(n.name, folder.log(n.name)) for n in program.nodes if not n.external]
         self._stop: signal.Signals | None = None
+        self._alone_since: float | None = None  # monotonic seconds; agents without a simulator
 
     def run(self) -> int:
         """Run to the end.
@@ -129,7 +131,22 @@ class Supervisor:
 
     def _over(self) -> bool:
         finite = [slot for slot in self.slots if slot.node.finite]
-        return self._stop is not None or all(slot.finished for slot in finite or self.slots)
+        return (
+            self._stop is not None or all(slot.finished for slot in finite or self.slots) or self._deserted()
+        )
+
+    def _deserted(self) -> bool:
+        """Return whether the simulator was stopped, and the agents would wait for it for ever."""
+        if not any(slot.finished for slot in self.slots if slot.node.kind == Kind.SIMULATOR):
+            return False
+        self._alone_since = self._alone_since or time.monotonic()
+        if time.monotonic() - self._alone_since < _ALONE_S:
+            return False
+        waiting = ", ".join(slot.node.name for slot in self.slots if slot.node.finite and not slot.finished)
+        self._display.say(
+            f"the simulator was stopped: ending the run before {waiting} are done", Level.WARNING
+        )
+        return True
 
     def _turn(self) -> None:
         """Listen, look after the processes, and show."""
@@ -150,7 +167,7 @@ class Supervisor:
                 continue
             slot.process = None
             slot.ready = slot.node.kind != Kind.BROKER and slot.ready
-            if code == 0:
+            if code == 0 and slot.node.kind != Kind.BROKER:  # nobody is done while all need it
                 slot.finished = True
             else:
                 self._died(slot, code)

@@ -47,6 +47,27 @@ def test_a_run_ends_by_itself_when_its_agents_are_done(tmp_path: Path) -> None:
     assert_all_gone(everyone, within_s=2.0)
 
 
+def test_a_run_ends_when_its_simulator_is_stopped(tmp_path: Path) -> None:
+    simulator = {"name": "simulator", "kind": "SIMULATOR", "settings": {"ticks": 20}}
+    with supervise(tmp_path / "run", [simulator, agent("a", **ENDLESS)]) as run:
+        run.wait_until_ready()
+        everyone = run.everyone()
+        output = run.finish()
+    assert run.code == 0
+    assert "the simulator was stopped: ending the run before a are done" in output
+    assert_all_gone(everyone, within_s=2.0)
+
+
+def test_a_broker_that_was_ended_in_order_comes_back(tmp_path: Path) -> None:
+    with supervise(tmp_path / "run", ensemble(agent("a", ticks=100))) as run:
+        run.wait_until_ready()
+        run.node("broker").terminate()
+        output = run.finish()
+    assert run.code == 0
+    assert "broker ended with exit code 0; restart 1" in output
+    assert run.lives("broker") == 2
+
+
 def test_nodes_end_in_reverse_order_of_their_start(tmp_path: Path) -> None:
     with supervise(tmp_path / "run", ensemble(agent("a"))) as run:
         run.finish()
