@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,10 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from broker.bag.errors import BagError
-from broker.bag.file import Damage
 from broker.bag.process import serve
 from broker.bag.reader import Bag
+from broker.bag.recorded import Damage
 from launch.introspection.address import find_broker
+from launch.introspection.observer import Observer
 from launch.introspection.session import Broker, guarded, make_app
 
 app = make_app("Record, play, check and convert what travels on the bus.")
@@ -45,17 +47,28 @@ def record(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the bag [bag-TIME].", show_default=False)
     ] = None,
-    max_size: Annotated[int | None, typer.Option(help="Begin a new file after so many bytes.")] = None,
-    max_duration: Annotated[float | None, typer.Option(help="Begin a new file after so many s.")] = None,
+    max_size: Annotated[
+        int | None,
+        typer.Option("--max-size", "--max-bag-size", "-b", help="Begin a new file after so many bytes."),
+    ] = None,
+    max_duration: Annotated[
+        float | None,
+        typer.Option("--max-duration", "--max-bag-duration", "-d", help="Begin a new file after so many s."),
+    ] = None,
     snapshot: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
             help="Keep the last SECONDS in memory, and write them when asked: chorus service call "
-            "/recorder/control '{command: snapshot}'.",
+            "/NAME/control '{command: snapshot}'.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Of the recorder's node.")] = "recorder",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the recorder's node [recorder; recorder_PID if there is one].", show_default=False
+        ),
+    ] = None,
     broker: Broker = None,
 ) -> None:
     """Record until Ctrl-C: -a for all topics, or TOPICS, or -e REGEX."""
@@ -73,10 +86,13 @@ def record(
             "max_duration_s": max_duration,
             "snapshot_s": snapshot,
         }
-        from broker.bag.recorder import build
+        from broker.bag.recorder import build, control_of
 
-        sys.stderr.write(f"recording to {folder}; Ctrl-C ends it\n")
-        raise typer.Exit(serve(name, find_broker(broker), settings, build))
+        address = find_broker(broker)
+        node = name or _free_name(address)
+        asked = "" if snapshot is None else f" when {control_of(node).name} is asked for a snapshot"
+        sys.stderr.write(f"{node} records to {folder}{asked}; Ctrl-C ends it\n")
+        raise typer.Exit(serve(node, address, settings, build))
 
 
 @app.command()
@@ -97,6 +113,14 @@ def play(
         bool, typer.Option(help="Play by the /clock that another node publishes.")
     ] = False,
     skip_damaged: Skip = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Play to nodes that have heard this bag: as of new lives of its senders, else they drop it "
+            "all as repeated.",
+        ),
+    ] = False,
     name: Annotated[str, typer.Option(help="Of the player's node.")] = "player",
     broker: Broker = None,
 ) -> None:
@@ -115,6 +139,7 @@ def play(
             "clock_hz": clock,
             "follow_clock": follow_clock,
             "skip_damaged": skip_damaged,
+            "as_recorded": not again,
         }
         from broker.bag.player import build
 
@@ -177,7 +202,6 @@ def convert(
     from broker.bag import rewrite
 
     with guarded():
-        _must_not_exist(output)
         if form is Format.json_mcap:
             made = rewrite.as_json(bag, output, topics or (), _damage(skip=skip_damaged))
             messages, skipped = made.messages, made.skipped
@@ -203,7 +227,6 @@ def merge(
     from broker.bag import rewrite
 
     with guarded():
-        _must_not_exist(output)
         made = rewrite.merge(bags, output, _damage(skip=skip_damaged))
         typer.echo(f"{output}: {made.messages} messages, {made.skipped} damaged chunks skipped")
 
@@ -223,7 +246,6 @@ def filter_(
     from broker.bag import rewrite
 
     with guarded():
-        _must_not_exist(output)
         wanted = rewrite.Filter(topics or (), regex, exclude, start, end)
         made = rewrite.filtered(bag, output, wanted, _damage(skip=skip_damaged))
         typer.echo(f"{output}: {made.messages} messages, {made.skipped} damaged chunks skipped")
@@ -239,7 +261,6 @@ def import_(
     from broker.bag.csv_import import import_csv
 
     with guarded():
-        _must_not_exist(output)
         typer.echo(f"{output}: {import_csv(table, mapping, output)} rows")
 
 
@@ -271,11 +292,11 @@ def _remapped(word: str) -> tuple[str, Any]:
     return old, new
 
 
+def _free_name(address: str) -> str:
+    """Return the name of a recorder that is not on the bus yet; a run with `record: true` has one."""
+    with Observer(address) as bus:
+        return "recorder" if "recorder" not in bus.nodes() else f"recorder_{os.getpid()}"
+
+
 def _damage(*, skip: bool) -> Damage:
     return Damage.SKIP if skip else Damage.REFUSE
-
-
-def _must_not_exist(path: Path) -> None:
-    if path.exists():
-        msg = f"{path}: exists already; choose another name"
-        raise BagError(msg)

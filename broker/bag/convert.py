@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from broker.bag.errors import BagError
-from broker.bag.file import Damage
+from broker.bag.making import making
 from broker.bag.plain import Plain, plain
 from broker.bag.reader import Bag
+from broker.bag.recorded import Damage
 
 _ROWS = 10_000  # of a Parquet row group
 
@@ -38,10 +39,10 @@ def to_jsonl(bag: Bag, out: Path, selection: Selection) -> Converted:
     """Write one JSON object per message and line.
 
     Raises:
-        BagError: at a message that cannot be converted, unless those are skipped.
+        BagError: at a message that cannot be converted, unless those are skipped; or if there is no room.
     """
     done = Converted(files=(out,))
-    with out.open("x", encoding="utf-8") as file:
+    with making(out) as part, part.open("x", encoding="utf-8") as file:
         for message in _messages(bag, selection, done):
             record = {
                 "topic": message.topic,
@@ -54,6 +55,7 @@ def to_jsonl(bag: Bag, out: Path, selection: Selection) -> Converted:
                 "message": message.listed(),
             }
             file.write(json.dumps(record) + "\n")
+    done.skipped += bag.skipped
     return done
 
 
@@ -87,17 +89,18 @@ def _per_topic(
     suffix: str,
     write: Callable[[Path, list[str], Iterator[Plain]], None],
 ) -> Converted:
-    out.mkdir(parents=True)
-    done, files = Converted(), []
-    for topic in selection.topics or bag.topics():
-        one = Selection([topic], selection.skip_damaged)
-        columns: dict[str, None] = {}
-        for message in _messages(bag, one, Converted()):
-            columns |= {name: None for name, _ in message.columns()}
-        path = out / (topic.strip("/").replace("/", ".") + suffix)
-        write(path, list(columns), _messages(bag, one, done))
-        files.append(path)
-    done.files = tuple(files)
+    done, names = Converted(), []
+    with making(out) as part:
+        part.mkdir(parents=True)
+        for topic in selection.topics or bag.topics():
+            one = Selection([topic], selection.skip_damaged)
+            columns: dict[str, None] = {}
+            for message in _messages(bag, one, Converted()):
+                columns |= {name: None for name, _ in message.columns()}
+            names.append(topic.strip("/").replace("/", ".") + suffix)
+            write(part / names[-1], list(columns), _messages(bag, one, done))
+    done.files = tuple(out / name for name in names)
+    done.skipped += bag.skipped
     return done
 
 
@@ -114,7 +117,6 @@ def _messages(bag: Bag, selection: Selection, done: Converted) -> Iterator[Plain
             continue
         done.messages += 1
         yield found
-    done.skipped += bag.skipped
 
 
 def _write_csv(path: Path, columns: list[str], messages: Iterator[Plain]) -> None:

@@ -30,6 +30,7 @@ import yaml
 from broker import codec, topics
 from broker.bag.errors import BagError
 from broker.bag.layout import origin_of, packed
+from broker.bag.making import making
 from broker.bag.writer import BagWriter
 from broker.messages import Clock, GridDescription, Observation
 
@@ -77,18 +78,14 @@ def import_csv(table: Path, mapping: Path, out: Path) -> int:
     """
     mapped = read_mapping(mapping)
     text = mapping.read_text(encoding="utf-8")
-    try:
-        writer = BagWriter(out, {"made": {"by": "import", "from": str(table), "mapping": text}})
-    except OSError as error:
-        msg = f"{out}: cannot be written: {error.strerror}"
-        raise BagError(msg) from None
-    try:
-        rows = _write(writer, mapped, _rows(table, mapped))
-    except BagError:
-        writer.close()
-        out.unlink()
-        raise
-    writer.close()
+    with making(out) as part:
+        writer = BagWriter(part, {"made": {"by": "import", "from": str(table), "mapping": text}})
+        try:
+            rows = _write(writer, mapped, _rows(table, mapped))
+        except BaseException:
+            writer.close()
+            raise
+        writer.finish()
     return rows
 
 

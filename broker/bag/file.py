@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
@@ -19,52 +17,9 @@ from mcap.records import Channel, Header, Metadata, Schema, Statistics
 
 from broker.bag import scan
 from broker.bag.errors import BagError
-from broker.bag.layout import CHAIN_TOPIC, ENCODING, JSON, PROFILE, Origin, origin_of, unpacked
+from broker.bag.layout import CHAIN_TOPIC, ENCODING, JSON, PROFILE
+from broker.bag.recorded import Damage, Recorded, Tables
 from broker.bag.scan import Place
-
-
-class Damage(Enum):
-    """What to do about a chunk that is damaged."""
-
-    REFUSE = "refuse"
-    SKIP = "skip"  # and count
-
-
-class Recorded(NamedTuple):
-    """A message of a bag."""
-
-    topic: str
-    type: str
-    schema: str  # hash
-    latched: bool
-    encoding: str
-    seq: int  # low 32 bits
-    receive_ns: int
-    publish_ns: int
-    data: bytes
-
-    @property
-    def frames(self) -> list[bytes]:
-        """Return its wire frames."""
-        return unpacked(self.data)
-
-    @property
-    def origin(self) -> Origin | None:
-        """Return what its header says, None if it is none."""
-        return origin_of(self.frames[1])
-
-
-@dataclass
-class Tables:
-    """Schemas and channels of a file."""
-
-    schemas: dict[int, Schema] = field(default_factory=dict)
-    channels: dict[int, Channel] = field(default_factory=dict)
-
-    def add(self, schemas: list[Schema], channels: list[Channel]) -> None:
-        """Take those of a chunk."""
-        self.schemas |= {schema.id: schema for schema in schemas}
-        self.channels |= {channel.id: channel for channel in channels}
 
 
 class BagFile:
@@ -88,7 +43,7 @@ class BagFile:
         self.broken: list[scan.Broken] = []
         self.index_fault = ""
         self.statistics: Statistics | None = None  # of the index
-        self.skipped = 0  # damaged chunks, by the last `messages`
+        self._skipped: set[int] = set()  # offsets of damaged chunks
         self._starts: dict[int, tuple[int, int]] = {}  # offset of a chunk -> first and last stamp, ns
         self._ids: dict[int, set[int]] = {}  # offset of a chunk -> its channels, by the index
         try:
@@ -105,6 +60,11 @@ class BagFile:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+    @property
+    def skipped(self) -> int:
+        """Return how many damaged chunks have been skipped since the file was opened."""
+        return len(self._skipped)
 
     @cached_property
     def span_ns(self) -> tuple[int, int]:
@@ -176,44 +136,59 @@ class BagFile:
         Raises:
             BagError: at a damaged chunk, if those are refused.
         """
-        self.skipped = 0
         places = [place for place in self.chunks if self.chunk_span(place)[1] >= from_ns]
-        for raw in self._ahead(places):
-            try:
-                messages = self.messages_in(raw.result())
-            except BagError:
-                if damage is Damage.REFUSE:
-                    raise
-                self.skipped += 1
-                continue
-            for message in messages:
+        for place, future in self._ahead(places):
+            raw = self._unless_damaged(place, future.result, damage)
+            for message in self.messages_in(raw):
                 if message.receive_ns >= from_ns:
                     recorded = self.recorded(message)
                     if recorded.topic != CHAIN_TOPIC:
                         yield recorded
 
-    def latched_before(self, until_ns: int, found: dict[str, Recorded]) -> None:
-        """Add the last latched message before a receive stamp, of every topic that has none in `found`."""
+    def latched_before(
+        self, until_ns: int, found: dict[str, Recorded], damage: Damage = Damage.REFUSE
+    ) -> None:
+        """Add the last latched message before a receive stamp, of every topic that has none in `found`.
+
+        Args:
+            until_ns: the receive stamp.
+            found: messages by topic.
+            damage: what to do about a damaged chunk; an older value then stands for the one that was in it.
+
+        Raises:
+            BagError: at a damaged chunk, if those are refused.
+        """
         for place in reversed(self.chunks):
             wanted = self._latched_ids(found)
             if self.chunk_span(place)[0] >= until_ns or not wanted & self._ids.get(place.offset, wanted):
                 continue
             newest: dict[str, Recorded] = {}
-            for message in self.messages_in(self.raw(place)):
+            raw = self._unless_damaged(place, partial(self.raw, place), damage)
+            for message in self.messages_in(raw):
                 if message.channel in wanted and message.receive_ns < until_ns:
                     newest[self.recorded(message).topic] = self.recorded(message)
             found |= newest
+
+    def _unless_damaged(self, place: Place, read: Callable[[], bytes], damage: Damage) -> bytes:
+        """Return the records of a chunk; of a damaged one none, and count it, unless those are refused."""
+        try:
+            return read()
+        except BagError:
+            if damage is Damage.REFUSE:
+                raise
+            self._skipped.add(place.offset)
+            return b""
 
     def _latched_ids(self, found: dict[str, Recorded]) -> set[int]:
         channels = self.tables.channels.values()
         return {c.id for c in channels if c.metadata.get("latched") == "true" and c.topic not in found}
 
-    def _ahead(self, places: list[Place]) -> Iterator[Future[bytes]]:
+    def _ahead(self, places: list[Place]) -> Iterator[tuple[Place, Future[bytes]]]:
         """Yield chunks, the next one being decompressed meanwhile."""
         with ThreadPoolExecutor(1, thread_name_prefix="bag") as pool:
-            waiting: deque[Future[bytes]] = deque()
+            waiting: deque[tuple[Place, Future[bytes]]] = deque()
             for place in places:
-                waiting.append(pool.submit(self.raw, place))
+                waiting.append((place, pool.submit(self.raw, place)))
                 if len(waiting) > 1:
                     yield waiting.popleft()
             yield from waiting

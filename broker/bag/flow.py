@@ -1,6 +1,6 @@
 """Flow control for playing as fast as possible: nobody is sent more than it can hold.
 
-The broker drops for a subscriber that is 20 000 messages behind. So after each window of messages every
+The broker drops for a subscriber that is too many messages behind. So after each window of messages every
 consumer is asked something: the question travels behind the messages in the consumer's own queue, and when
 the answer is back they have been taken in.
 """
@@ -16,7 +16,7 @@ from broker.messages import ParametersRequest, RegistryRequest
 from broker.registry import EVERY_TOPIC
 from broker.services import NODES, parameters_of
 
-WINDOW = 4000  # messages; a fifth of what the broker holds for a subscriber
+WINDOW = 4000  # messages; fewer than the broker holds for a subscriber
 _PATIENCE_S = 5.0
 
 

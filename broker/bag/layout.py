@@ -16,7 +16,7 @@ import msgpack
 
 from broker.bag.errors import BagError
 from broker.schema import BY_NAME, Schema
-from broker.strict import ENVELOPE
+from broker.strict import ENVELOPE, MAX_HEADER
 
 PROFILE = "gridchorus"
 ENCODING = "gridchorus"  # of messages as they travelled
@@ -45,11 +45,16 @@ class Origin(NamedTuple):
     time_s: float
 
 
+def is_message(frames: Sequence[bytes]) -> bool:
+    """Say whether frames begin as those of a message do: a topic with a NUL at its end, and a header."""
+    return len(frames) >= 2 and frames[0].partition(b"\0")[1:] == (b"\0", b"")
+
+
 def packed(frames: Sequence[bytes]) -> bytes:
     """Return the data of a message.
 
     Args:
-        frames: `[topic NUL, header, array, ...]` as nodes hand them over.
+        frames: `[topic NUL, header, array, ...]` as nodes hand them over; `is_message` holds.
     """
     first = len(frames[0]) + len(frames[1])
     rest = frames[2:]
@@ -61,7 +66,7 @@ def unpacked(data: bytes) -> list[bytes]:
     """Return the frames in the data of a message, the inverse of `packed`.
 
     Raises:
-        BagError: if the sizes do not add up.
+        BagError: if the sizes do not add up, or no topic comes first.
     """
     try:
         (count,) = struct.unpack_from("<I", data)
@@ -72,7 +77,10 @@ def unpacked(data: bytes) -> list[bytes]:
     if not sizes or at + sum(sizes) != len(data):
         msg = f"message of {len(data)} bytes: its frames do not fill it; it is not of this format"
         raise BagError(msg)
-    split = data.index(b"\0", at) + 1
+    split = data.find(b"\0", at, at + sizes[0]) + 1
+    if not split:
+        msg = f"message of {len(data)} bytes: there is no topic at its beginning; it is no message of the bus"
+        raise BagError(msg)
     frames = [data[at:split], data[split : at + sizes[0]]]
     at += sizes[0]
     for size in sizes[1:]:
@@ -83,6 +91,8 @@ def unpacked(data: bytes) -> list[bytes]:
 
 def origin_of(header: bytes) -> Origin | None:
     """Return what a header says, or None if it is none."""
+    if len(header) > MAX_HEADER:  # nobody takes it, and unpacking costs what it says
+        return None
     try:
         envelope = msgpack.unpackb(header, use_list=False)
     except (ValueError, TypeError, RecursionError):
@@ -90,14 +100,6 @@ def origin_of(header: bytes) -> Origin | None:
     if type(envelope) is not tuple or tuple(map(type, envelope)) != ENVELOPE:
         return None
     return Origin(*envelope[:7])
-
-
-def with_incarnation(header: bytes, incarnation: int) -> bytes:
-    """Return a header as of another life of its sender: subscribers take each message of a life once."""
-    envelope = list(msgpack.unpackb(header, use_list=False))
-    envelope[3] = incarnation
-    changed: bytes = msgpack.packb(envelope)
-    return changed
 
 
 @lru_cache(maxsize=256)

@@ -36,6 +36,7 @@ class Ledger:
         """Start with nothing heard."""
         self.lost: Counter[str] = Counter()  # topic -> messages
         self.repeated = 0  # older than, or the same as, one that came before
+        self.refused = 0  # no message of the bus, or its header cannot be read
         self.late: dict[_Stream, int] = {}  # streams whose first message was not their number 0
         self._last: dict[_Stream, int] = {}
 

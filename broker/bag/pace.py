@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from broker.bag.file import Recorded
+from broker.bag.recorded import Recorded
 
 _SKEW_NS = 1_000_000_000  # a sender whose clock is out by more is played by its receive stamps
 

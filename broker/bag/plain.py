@@ -11,8 +11,8 @@ import msgpack
 import numpy as np
 
 from broker.bag.errors import BagError
-from broker.bag.file import Recorded
 from broker.bag.layout import JSON, origin_of
+from broker.bag.recorded import Recorded
 from broker.messages import Array
 from broker.strict import DTYPES, TEXT
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 from broker import Node, topics
 from broker.bag import flow
 from broker.bag.errors import BagError
-from broker.bag.file import Damage, Recorded
-from broker.bag.layout import with_incarnation
+from broker.bag.lives import Lives
 from broker.bag.pace import Due, Pace
 from broker.bag.process import run_as_node
 from broker.bag.reader import Bag, TopicInfo
+from broker.bag.recorded import Damage, Recorded
 from broker.bag.recorder import control_of
+from broker.bag.selection import selected
 from broker.bag.settings import PlayerSettings
 from broker.messages import Clock, ControlReply, ControlRequest
 from broker.presence import await_nodes
@@ -49,7 +49,9 @@ class PlayerNode:
         self.settings = settings
         self.pace = Pace(settings.rate, paused=settings.paused)
         self.played = 0
+        self.skipped = 0  # messages that are none
         self.late_ns: list[int] | None = None  # how late each message left, if somebody wants to know
+        self.damage = Damage.SKIP if settings.skip_damaged else Damage.REFUSE
         self.bag = Bag(Path(settings.bag))
         self.start_ns, self.end_ns = self.bag.span_ns
         try:
@@ -60,7 +62,7 @@ class PlayerNode:
         self._stopping = False
         self._steps = 0  # messages that may leave in a pause
         self._target_ns: int | None = None  # of a seek
-        self._incarnation = 0  # of the senders, once something is played again
+        self._lives = None if settings.as_recorded else Lives()
         self._spun = 0.0
         self._in_window = 0
         self._outside: float | None = None  # newest time of an outside clock, s
@@ -100,7 +102,7 @@ class PlayerNode:
                 if not self.settings.loop:
                     break
                 start_ns = begin_ns
-            self._incarnation = time.time_ns()
+            self._lives = Lives()  # subscribers take each message of one life only once
 
     @property
     def going(self) -> bool:
@@ -118,7 +120,7 @@ class PlayerNode:
             Seek: if somebody wants another place.
         """
         self.pace.go_to(start_ns)
-        for message in self.bag.latched_before(start_ns, self.infos):
+        for message in self.bag.latched_before(start_ns, self.infos, self.damage):
             self.send(message)
         duration_s = self.settings.duration_s
         end_ns = self.end_ns if duration_s is None else start_ns + int(duration_s * 1e9)
@@ -134,8 +136,7 @@ class PlayerNode:
     def schedule(self, start_ns: int) -> Iterator[tuple[int, Recorded]]:
         """Yield the selected messages from a receive stamp on, with the bag time at which each is due."""
         due = Due(start_ns)
-        damage = Damage.SKIP if self.settings.skip_damaged else Damage.REFUSE
-        for message in self.bag.messages(self.infos, start_ns, damage):
+        for message in self.bag.messages(self.infos, start_ns, self.damage):
             yield due.of(message), message
 
     def wait_until(self, due_ns: int) -> bool:
@@ -166,13 +167,24 @@ class PlayerNode:
         return False
 
     def send(self, message: Recorded) -> None:
-        """Publish a message as it travelled."""
-        frames = message.frames
+        """Publish a message as it travelled, if need be as of a new life of its sender.
+
+        Raises:
+            BagError: if it is none, unless those are skipped.
+        """
+        try:
+            frames = message.frames
+        except BagError as error:
+            if self.damage is Damage.SKIP:
+                self.skipped += 1
+                return
+            msg = f"{self.settings.bag}: topic {message.topic}: {error}; --skip-damaged goes on without it"
+            raise BagError(msg) from None
         topic = self.on_bus(message.topic)
         if topic != message.topic:
             frames[0] = to_wire(topic)
-        if self._incarnation:  # subscribers take each message of one life only once
-            frames[1] = with_incarnation(frames[1], self._incarnation)
+        if self._lives is not None:
+            frames[1] = self._lives.renewed(frames[1])
         self.node.relay(frames, latched=message.latched)
         self.played += 1
         if self.pace.rate is None:
@@ -188,11 +200,12 @@ class PlayerNode:
     def _finish(self) -> None:
         if self.pace.rate is None and self.going:
             self.settle()
-        skipped = self.bag.skipped
-        if skipped:
-            self.node.log("warning", f"{self.settings.bag}: {skipped} damaged chunks were skipped")
-        note = json.dumps({"played": self.played, "skipped_chunks": skipped})
-        self.node.set_status("done", note=note)
+        chunks, messages = self.bag.skipped, self.skipped
+        if chunks or messages:
+            text = f"{self.settings.bag}: {chunks} damaged chunks and {messages} messages were skipped"
+            self.node.log("warning", text)
+        note = {"played": self.played, "skipped_chunks": chunks, "skipped_messages": messages}
+        self.node.set_status("done", note=json.dumps(note))
 
     def _left_s(self, due_ns: int) -> float:
         if self._clocks is None:
@@ -220,20 +233,7 @@ class PlayerNode:
 
     def _selected(self) -> dict[str, TopicInfo]:
         """Return the topics that are played; refuse what cannot be."""
-        settings = self.settings
-        if not self.end_ns:
-            msg = f"{settings.bag}: is empty: there is no message in it"
-            raise BagError(msg)
-        self.bag.check_topics([*settings.topics, *settings.remap])
-        chosen = {
-            topic: info
-            for topic, info in self.bag.topics().items()
-            if (not settings.topics or topic in settings.topics)
-            and not (settings.exclude and re.fullmatch(settings.exclude, topic))
-            and not (settings.follow_clock and topic == topics.CLOCK)
-        }
-        self.bag.check_schemas(chosen)
-        return chosen
+        return selected(self.bag, self.settings)
 
     def _control(self, request: ControlRequest) -> ControlReply:
         arguments = json.loads(request.arguments)

@@ -1,17 +1,18 @@
-"""What recorder and player do as processes: read arguments, join the bus, run, end on a signal."""
+"""What recorder and player do as processes: read arguments, join the bus, run, end on a signal.
+
+Unlike other nodes they are not just stopped by a signal: a recorder first writes what is under way.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from broker import Node
-from broker.errors import BrokerError
+from broker.errors import BrokerError, SettingsFileError
+from broker.process import node_parser, read_settings, report
 
 
 class Running(Protocol):
@@ -29,16 +30,20 @@ class Running(Protocol):
 def arguments(prog: str, doc: str | None) -> tuple[str, str, dict[str, Any]]:
     """Return name, address of the broker and settings from the command line.
 
+    What is wrong with them ends the process, with a line that says it.
+
     Args:
         prog: how the node is called.
         doc: what it does.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=(doc or "").partition("\n")[0])
-    parser.add_argument("--name", required=True, help="name of the node")
-    parser.add_argument("--broker", required=True, help="address of the broker, e.g. tcp://host:5550")
-    parser.add_argument("--config", type=Path, required=True, help="JSON file with its settings")
+    parser = node_parser(prog, (doc or "").partition("\n")[0])
     options = parser.parse_args()
-    return options.name, options.broker, json.loads(options.config.read_text("utf-8"))
+    if options.config is None:
+        parser.error("--config is missing: a recorder or player is nothing without its settings")
+    try:
+        return options.name, options.broker, read_settings(options.config)
+    except SettingsFileError as error:
+        sys.exit(report(error))
 
 
 def run_as_node(build: Callable[[Node, dict[str, Any]], Running], prog: str, doc: str | None) -> NoReturn:
@@ -49,10 +54,11 @@ def run_as_node(build: Callable[[Node, dict[str, Any]], Running], prog: str, doc
         prog: how it is called.
         doc: what it does.
     """
+    options = arguments(prog, doc)
     try:
-        sys.exit(serve(*arguments(prog, doc), build))
+        sys.exit(serve(*options, build))
     except BrokerError as error:
-        sys.exit(f"{type(error).__module__}.{type(error).__name__}: {error}")
+        sys.exit(report(error))
 
 
 def serve(

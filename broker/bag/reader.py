@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from broker.bag.errors import BagError
-from broker.bag.file import BagFile, Damage, Recorded, is_bag_topic
+from broker.bag.file import BagFile, is_bag_topic
 from broker.bag.layout import ENCODING
+from broker.bag.recorded import Damage, Recorded
 from broker.schema import BY_NAME
 
 SUFFIX = ".mcap"
@@ -35,7 +36,7 @@ def files_of(path: Path) -> list[Path]:
         BagError: if there is none.
     """
     if path.is_dir():
-        files = sorted((p for p in path.iterdir() if p.suffix == SUFFIX), key=_order)
+        files = sorted((p for p in path.iterdir() if p.suffix == SUFFIX), key=order_of)
         if not files:
             msg = f"{path}: is not a bag: there is no file *{SUFFIX} in this folder"
             raise BagError(msg)
@@ -46,7 +47,8 @@ def files_of(path: Path) -> list[Path]:
     return [path]
 
 
-def _order(path: Path) -> tuple[str, int]:
+def order_of(path: Path) -> tuple[str, int]:
+    """Return what the files of a bag are sorted by: the name, and the number at its end."""
     match = _NUMBERED.match(path.stem)
     return (match[1], int(match[2])) if match else (path.stem, -1)
 
@@ -88,7 +90,7 @@ class Bag:
 
     @property
     def skipped(self) -> int:
-        """Return how many damaged chunks the last `messages` skipped."""
+        """Return how many damaged chunks have been skipped since the bag was opened."""
         return sum(file.skipped for file in self.files)
 
     @property
@@ -109,7 +111,7 @@ class Bag:
                 count = None if counts is None else counts.get(channel.id, 0)
                 if before is not None:
                     count = None if count is None or before.count is None else count + before.count
-                found[channel.topic] = TopicInfo(
+                info = TopicInfo(
                     channel.topic,
                     schema.name if schema else "",
                     channel.metadata.get("schema_hash", ""),
@@ -117,6 +119,9 @@ class Bag:
                     channel.message_encoding,
                     count,
                 )
+                if before is not None and not info.type:  # of messages without a header that can be read
+                    info = replace(before, count=count)
+                found[channel.topic] = info
         return dict(sorted(found.items()))
 
     def messages(
@@ -142,11 +147,22 @@ class Bag:
                 if topics is None or message.topic in topics:
                     yield message
 
-    def latched_before(self, until_ns: int, topics: Collection[str] | None = None) -> list[Recorded]:
-        """Return the last message of every latched topic before a receive stamp, oldest first."""
+    def latched_before(
+        self, until_ns: int, topics: Collection[str] | None = None, damage: Damage = Damage.REFUSE
+    ) -> list[Recorded]:
+        """Return the last message of every latched topic before a receive stamp, oldest first.
+
+        Args:
+            until_ns: the receive stamp.
+            topics: only these; None: all.
+            damage: what to do about a damaged chunk.
+
+        Raises:
+            BagError: at a damaged chunk, if those are refused.
+        """
         found: dict[str, Recorded] = {}
         for file in reversed(self.files):
-            file.latched_before(until_ns, found)
+            file.latched_before(until_ns, found, damage)
         wanted = [m for m in found.values() if topics is None or m.topic in topics]
         return sorted(wanted, key=lambda m: m.receive_ns)
 
@@ -165,6 +181,12 @@ class Bag:
                 continue
             if info.encoding != ENCODING:
                 msg = f"{self.path}: {topic} is encoded as {info.encoding!r}; only wire bytes can be played"
+                raise BagError(msg)
+            if not info.type:
+                msg = (
+                    f"{self.path}: no message of {topic} has a header that can be read: leave it out "
+                    "(--exclude), or skip what is damaged"
+                )
                 raise BagError(msg)
             schema = BY_NAME.get(info.type)
             if schema is None or schema.hash != info.schema:

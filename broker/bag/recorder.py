@@ -5,22 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from broker import Node
-from broker.bag import chain
 from broker.bag.errors import BagError
-from broker.bag.layout import Origin, origin_of, packed
+from broker.bag.layout import Origin, is_message, origin_of, packed
 from broker.bag.ledger import Ledger
 from broker.bag.process import run_as_node
-from broker.bag.reader import SUFFIX
+from broker.bag.recording import Recording, Taken
 from broker.bag.settings import RecorderSettings
-from broker.bag.writer import BagWriter
+from broker.bag.snapshot import LastSeconds
 from broker.errors import BrokerError
 from broker.messages import ControlReply, ControlRequest, RegistryRequest
 from broker.services import TOPICS, Service
@@ -28,16 +27,8 @@ from broker.services import TOPICS, Service
 _TURN_S = 0.1  # the longest wait for messages
 _LOOK_S = 0.004  # between two looks: waking up for each message alone would cost three times as much
 _QUIET_S = 0.2  # at the end: nothing has come for so long, so nothing is under way
+_DRAIN_S = 2.0  # at the end: what comes later than this was not under way, however busy the bus is
 _UNKNOWN = Origin("", "", "", 0, 0, 0, 0.0)
-
-
-class _Taken(NamedTuple):
-    """A message that waits to be written."""
-
-    stamp_ns: int
-    topic: str
-    origin: Origin
-    data: bytes
 
 
 class RecorderNode:
@@ -52,19 +43,15 @@ class RecorderNode:
         self._node = node
         self._settings = settings
         self._stopping = False
-        self._ledger = Ledger()
-        self._refused = 0
-        self._latched: dict[str, bool] = {}
-        self._channels: dict[tuple[str, str, str], int] = {}  # of the open file
-        self._wanted: dict[str, bool] = {}
+        self._total = 0  # messages taken in
         self._last_ns = 0
+        self._latched: dict[str, bool] = {}
+        self._wanted: dict[str, bool] = {}
         self._waiting: deque[tuple[int, Sequence[bytes]]] = deque()
-        self._kept: deque[_Taken] = deque()  # snapshot mode
-        self._newest: dict[str, _Taken] = {}  # snapshot mode: latched values that are older than what is kept
-        self._writer: BagWriter | None = None
-        self._begun = self._flushed = 0.0
-        self._total = 0
-        self._previous = chain.START
+        self._ledger = Ledger()
+        self._files = Recording(settings, self._ledger, self._is_latched)
+        span_s = settings.snapshot_s
+        self._memory = None if span_s is None else LastSeconds(span_s, self._is_latched)
         node.tap(self._take)
         node.server(control_of(node.name), self._control)
 
@@ -76,46 +63,58 @@ class RecorderNode:
         """Record until stopped.
 
         Returns:
-            the process's exit code: 1 if the bag could not be written.
+            the process's exit code: 1 if not all of it could be written.
+
+        Raises:
+            BagError: if the first file cannot be made.
+            ConnectionFailedError: if there is no broker.
+            TopicError: if the node's name is in use; then there is no folder either.
         """
-        if self._settings.snapshot_s is None:
-            self._open()
+        self._files.find_head()
         self._node.ready(timeout_s=30.0)
         self._learn_latched()
+        if self._memory is None:
+            self._files.open()
         try:
             while self._node.ok() and not self._stopping:
                 if self._turn(_TURN_S):
                     time.sleep(_LOOK_S)
             self._drain()
+            self._files.close("stopped")
         except OSError as error:
             return self._give_up(error)
-        if self._settings.snapshot_s is None:
-            self._close("stopped")
         self._node.set_status("done")
         return 0
 
     def _turn(self, timeout_s: float) -> bool:
         """Take in and write what has come; return whether anything has."""
         came = self._node.spin(timeout_s)
-        while self._waiting:
-            self._handle(*self._waiting.popleft())
-        if self._writer is not None and time.monotonic() - self._flushed >= self._settings.flush_s:
-            self._flush(self._writer)
+        self._take_in()
+        if self._files.flush_due:
+            self._flush()
         return came
 
     def _drain(self) -> None:
         """Write what was under way when the end was asked for."""
-        until = time.monotonic() + _QUIET_S
-        while time.monotonic() < until and self._node.ok():
+        end = time.monotonic() + _DRAIN_S
+        quiet = time.monotonic() + _QUIET_S
+        while time.monotonic() < min(quiet, end) and self._node.ok():
             before = self._total
             self._turn(0.05)
             if self._total > before:
-                until = min(time.monotonic() + _QUIET_S, until + _QUIET_S)
+                quiet = time.monotonic() + _QUIET_S
 
     def _take(self, frames: Sequence[bytes]) -> None:
         self._waiting.append((time.time_ns(), frames))
 
+    def _take_in(self) -> None:
+        while self._waiting:
+            self._handle(*self._waiting.popleft())
+
     def _handle(self, stamp_ns: int, frames: Sequence[bytes]) -> None:
+        if not is_message(frames):
+            self._ledger.refused += 1  # somebody else's; without a topic it has no place in a bag
+            return
         topic = frames[0][:-1].decode("utf-8", "replace")
         wanted = self._wanted.get(topic)
         if wanted is None:
@@ -124,104 +123,48 @@ class RecorderNode:
             return
         origin = origin_of(frames[1])
         if origin is None:
-            self._refused += 1  # recorded all the same: it is what travelled
+            self._ledger.refused += 1  # recorded all the same: it is what travelled
             origin = _UNKNOWN
         elif self._ledger.note(topic, origin) is False:
             return  # a latched value that came both ways
         self._last_ns = max(self._last_ns, stamp_ns)  # a clock that is set back must not disorder the bag
-        taken = _Taken(self._last_ns, topic, origin, packed(frames))
+        taken = Taken(self._last_ns, topic, origin, packed(frames))
         self._total += 1
-        if self._writer is None:
-            self._keep(taken)
+        if self._memory is None:
+            self._files.write(taken)
         else:
-            self._write(self._writer, taken)
+            self._memory.keep(taken)
 
-    def _write(self, writer: BagWriter, taken: _Taken) -> None:
-        origin = taken.origin
-        key = (taken.topic, origin.type, origin.schema)
-        channel = self._channels.get(key)
-        if channel is None:
-            latched = self._is_latched(taken.topic)
-            channel = self._channels[key] = writer.channel(*key, latched=latched)
-        writer.write(channel, taken.data, origin.seq, taken.stamp_ns, origin.wall_ns)
-
-    def _keep(self, taken: _Taken) -> None:
-        """Hold a message in memory; what is older than the snapshot goes, but for latched values."""
-        assert self._settings.snapshot_s is not None
-        self._kept.append(taken)
-        oldest_ns = taken.stamp_ns - int(self._settings.snapshot_s * 1e9)
-        while self._kept[0].stamp_ns < oldest_ns:
-            gone = self._kept.popleft()
-            if self._is_latched(gone.topic):
-                self._newest[gone.topic] = gone
+    def _flush(self) -> None:
+        name = self._files.flush()
+        counters = self._node.counters
+        counters.received, counters.lost = self._total, sum(self._ledger.lost.values())
+        counters.refused = self._ledger.refused
+        self._node.set_status("running", note=json.dumps({"messages": self._total, "file": name}))
+        self._files.split()
 
     def _snapshot(self) -> str:
         """Write what is kept to a file of its own; returns its name."""
-        self._open()
-        writer = self._writer
-        assert writer is not None
-        first_ns = self._kept[0].stamp_ns if self._kept else self._last_ns
-        for taken in self._newest.values():
-            self._write(writer, taken._replace(stamp_ns=first_ns))
-        for taken in self._kept:
-            self._write(writer, taken)
-        self._kept.clear()
-        self._close("snapshot")
-        self._writer = None
-        return writer.path.name
-
-    def _open(self) -> None:
-        settings = self._settings
-        folder = Path(settings.folder)
+        assert self._memory is not None
+        self._take_in()  # what came before the request is part of it
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            number = 0
-            while (path := folder / f"{settings.name}_{number}{SUFFIX}").exists():
-                number += 1
-            self._writer = BagWriter(path, settings.metadata, self._previous)
+            name = self._files.snapshot(self._memory.held())
         except OSError as error:
-            msg = f"bag in {folder}: cannot be written: {error.strerror}; choose another folder"
+            msg = (
+                f"snapshot in {self._settings.folder}: cannot be written: {error.strerror or error}; there "
+                "is no new file, the messages are still in memory: make room and ask again"
+            )
             raise BagError(msg) from error
-        self._channels.clear()
-        self._begun = self._flushed = time.monotonic()
-
-    def _flush(self, writer: BagWriter) -> None:
-        writer.lost = self._ledger.lost
-        writer.flush()
-        self._flushed = time.monotonic()
-        counters = self._node.counters
-        counters.received, counters.lost = self._total, sum(self._ledger.lost.values())
-        counters.refused = self._refused
-        self._node.set_status("running", note=json.dumps({"messages": self._total, "file": writer.path.name}))
-        settings = self._settings
-        full = settings.max_size is not None and writer.size >= settings.max_size
-        long = settings.max_duration_s is not None and self._flushed - self._begun >= settings.max_duration_s
-        if full or long:
-            self._close("split")
-            self._open()
-
-    def _close(self, why: str) -> int:
-        writer = self._writer
-        assert writer is not None
-        writer.lost = self._ledger.lost
-        facts = {
-            "why": why,
-            "lost": json.dumps(self._ledger.lost),
-            "repeated": str(self._ledger.repeated),
-            "refused": str(self._refused),
-        }
-        given_up = writer.close(facts)
-        self._previous = writer.head
-        return given_up
+        self._memory.forget()
+        return name
 
     def _give_up(self, error: OSError) -> int:
         """End a bag that cannot be written any more: what is in it stays readable."""
-        assert self._writer is not None
-        before = self._total
-        self._close("full")
+        with contextlib.suppress(OSError):  # the same again, most likely
+            self._files.close("full")
         text = (
-            f"{self._writer.path}: recording stopped: {error.strerror}; {self._writer.messages} messages of "
-            f"{before} are in the bag, which is whole up to there"
+            f"bag in {self._settings.folder}: recording stopped: {error.strerror or error}; "
+            f"{self._files.messages} messages of {self._total} are in it, and it is whole up to there"
         )
         self._node.log("error", text)
         self._node.set_status("failed", note=text)
@@ -245,7 +188,7 @@ class RecorderNode:
     def _control(self, request: ControlRequest) -> ControlReply:
         detail = ""
         match request.command:
-            case "snapshot" if self._settings.snapshot_s is not None:
+            case "snapshot" if self._memory is not None:
                 detail = self._snapshot()
             case "status":
                 detail = json.dumps({"messages": self._total, "lost": self._ledger.lost})

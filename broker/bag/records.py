@@ -64,6 +64,38 @@ def chunk(raw: bytes, compressed: bytes, start_ns: int, end_ns: int) -> bytes:
     )
 
 
+def indexed_chunk(
+    at: int, raw: bytes, compressed: bytes, span_ns: tuple[int, int], places: Mapping[int, Sequence[int]]
+) -> tuple[bytes, ChunkIndex]:
+    """Return the records of a chunk and of its message indexes, and what the file's index says of them.
+
+    Args:
+        at: where they begin in the file.
+        raw: records of the chunk.
+        compressed: likewise.
+        span_ns: first and last log time.
+        places: channel -> log time, offset, log time, offset ...
+    """
+    record = chunk(raw, compressed, *span_ns)
+    offsets, blobs, end = {}, [record], at + len(record)
+    for channel, of_channel in places.items():
+        blobs.append(message_index(channel, of_channel))
+        offsets[channel] = end
+        end += len(blobs[-1])
+    index = ChunkIndex(
+        chunk_length=len(record),
+        chunk_start_offset=at,
+        compression="zstd",
+        compressed_size=len(compressed),
+        message_end_time=span_ns[1],
+        message_index_length=end - at - len(record),
+        message_index_offsets=offsets,
+        message_start_time=span_ns[0],
+        uncompressed_size=len(raw),
+    )
+    return b"".join(blobs), index
+
+
 def message_index(channel: int, places: Sequence[int]) -> bytes:
     """Return the record of a channel's messages in a chunk.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from broker.bag.errors import BagError
-from broker.bag.file import Damage, Recorded
 from broker.bag.layout import JSON
+from broker.bag.making import making
 from broker.bag.plain import plain
 from broker.bag.reader import Bag
+from broker.bag.recorded import Damage, Recorded
 from broker.bag.writer import BagWriter
 
 
@@ -41,7 +42,7 @@ class Rewritten:
     """What has been written."""
 
     messages: int = 0
-    skipped: int = 0  # damaged chunks
+    skipped: int = 0  # damaged chunks, and messages that could not be converted
 
 
 def merge(paths: Sequence[Path], out: Path, damage: Damage = Damage.REFUSE) -> Rewritten:
@@ -76,7 +77,7 @@ def filtered(path: Path, out: Path, wanted: Filter, damage: Damage = Damage.REFU
         end_ns = None if wanted.end_s is None else first_ns + int(wanted.end_s * 1e9)
 
         def messages() -> Iterator[Recorded]:
-            for message in bag.latched_before(start_ns, topics):
+            for message in bag.latched_before(start_ns, topics, damage):
                 yield message._replace(receive_ns=start_ns)
             for message in bag.messages(topics, start_ns, damage):
                 if end_ns is not None and message.receive_ns > end_ns:
@@ -93,51 +94,51 @@ def as_json(path: Path, out: Path, topics: Sequence[str] = (), damage: Damage = 
     """Write a bag whose messages are JSON objects, which generic MCAP tools can plot.
 
     Raises:
-        BagError: if it cannot be read, or the new one not be written.
+        BagError: if it cannot be read, a message not be converted and not be skipped, or the new one not be
+            written.
     """
+    unreadable = 0
 
-    def convert(message: Recorded) -> Recorded:
-        text = json.dumps(plain(message).listed()).encode()
-        return message._replace(encoding=JSON, data=text)
+    def converted(messages: Iterator[Recorded]) -> Iterator[Recorded]:
+        nonlocal unreadable
+        for message in messages:
+            try:
+                text = json.dumps(plain(message).listed()).encode()
+            except BagError as error:
+                if damage is Damage.REFUSE:
+                    msg = f"{path}: {error}; --skip-damaged goes on without it, and counts"
+                    raise BagError(msg) from None
+                unreadable += 1
+                continue
+            yield message._replace(encoding=JSON, data=text)
 
     with Bag(path) as bag:
         bag.check_topics(topics)
         made = {"made": {"by": "convert", "from": str(path)}}
-        done = _write(out, bag.messages(topics or None, damage=damage), {**bag.metadata, **made}, convert)
-        done.skipped = bag.skipped
+        messages = converted(bag.messages(topics or None, damage=damage))
+        done = _write(out, messages, {**bag.metadata, **made})
+        done.skipped = bag.skipped + unreadable
     return done
 
 
-def _write(
-    out: Path,
-    messages: Iterator[Recorded],
-    metadata: dict[str, dict[str, str]],
-    convert: Callable[[Recorded], Recorded] = lambda message: message,
-) -> Rewritten:
+def _write(out: Path, messages: Iterator[Recorded], metadata: dict[str, dict[str, str]]) -> Rewritten:
     kept = {name: values for name, values in metadata.items() if name not in ("bag", "closed")}
     done = Rewritten()
-    try:
-        writer = BagWriter(out, kept)
-    except OSError as error:
-        msg = f"{out}: cannot be written: {error.strerror}; choose another name"
-        raise BagError(msg) from None
-    try:
-        for recorded in messages:
-            message = convert(recorded)
-            channel = writer.channel(
-                message.topic,
-                message.type,
-                message.schema,
-                latched=message.latched,
-                encoding=message.encoding,
-            )
-            writer.write(channel, message.data, message.seq, message.receive_ns, message.publish_ns)
-            done.messages += 1
-    except (OSError, BagError):
-        writer.close()
-        out.unlink()
-        raise
-    if writer.close():
-        msg = f"{out}: the disk is full; the bag is whole up to there"
-        raise BagError(msg)
+    with making(out) as part:
+        writer = BagWriter(part, kept)
+        try:
+            for message in messages:
+                channel = writer.channel(
+                    message.topic,
+                    message.type,
+                    message.schema,
+                    latched=message.latched,
+                    encoding=message.encoding,
+                )
+                writer.write(channel, message.data, message.seq, message.receive_ns, message.publish_ns)
+                done.messages += 1
+        except BaseException:
+            writer.close()
+            raise
+        writer.finish()
     return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from broker.bag.errors import BagError
@@ -16,11 +16,15 @@ class _Settings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from a mapping. Raises BagError for an unknown key."""
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(values) - known)
+        """Build from a mapping. Raises BagError for an unknown key, or one that is missing."""
+        known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(known))
         if unknown:
             msg = f"{cls.__name__}: unknown settings {unknown}, expected keys out of {sorted(known)}"
+            raise BagError(msg)
+        missing = [name for name, needed in known.items() if needed and name not in values]
+        if missing:
+            msg = f"{cls.__name__}: settings {missing} are missing; give them in the settings file"
             raise BagError(msg)
         lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         return cls(**lists)
@@ -51,10 +55,7 @@ class RecorderSettings(_Settings):
                 msg = f"recorder: {name} {getattr(self, name)!r} is no regular expression: {error}"
                 raise BagError(msg) from None
         for name in ("max_size", "max_duration_s", "snapshot_s", "flush_s"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                msg = f"recorder: {name} is {value!r}, expected a positive number"
-                raise BagError(msg)
+            _check_positive(f"recorder: {name}", getattr(self, name))
 
     def wants(self, topic: str) -> bool:
         """Say whether a topic is recorded."""
@@ -81,6 +82,7 @@ class PlayerSettings(_Settings):
     clock_hz: float | None = None  # publish /clock so often, where the bag's own is not played
     follow_clock: bool = False  # play by the /clock of somebody else
     skip_damaged: bool = False  # play on after damage, and count it
+    as_recorded: bool = True  # every byte; False: as of new lives of the senders, for nodes that know the old
     wait_for: tuple[str, ...] = ()  # nodes that must be there before it begins
     role: Literal["play", "to_agents", "of_agents"] = "play"
     max_ticks: int | None = None  # of the roles: end after so many
@@ -90,19 +92,18 @@ class PlayerSettings(_Settings):
     def __post_init__(self) -> None:
         for topic in (*self.topics, *self.remap, *self.remap.values()):
             check_topic(topic)
-        if self.rate is not None and not self.rate > 0:
-            msg = (
-                f"player: rate is {self.rate!r}, expected a positive number, or none for as fast as possible"
-            )
-            raise BagError(msg)
+        _check_positive("player: rate", self.rate, ", or none for as fast as possible")
         for name in ("duration_s", "clock_hz", "deadline_s"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                msg = f"player: {name} is {value!r}, expected a positive number"
-                raise BagError(msg)
+            _check_positive(f"player: {name}", getattr(self, name))
         if self.start_offset_s < 0:
             msg = f"player: start_offset_s is {self.start_offset_s!r}, expected 0 or more"
             raise BagError(msg)
         if self.role not in ("play", "to_agents", "of_agents"):
             msg = f"player: role is {self.role!r}, expected play, to_agents or of_agents"
             raise BagError(msg)
+
+
+def _check_positive(what: str, value: Any, otherwise: str = "") -> None:
+    if value is not None and not (isinstance(value, int | float) and value > 0):
+        msg = f"{what} is {value!r}, expected a positive number{otherwise}"
+        raise BagError(msg)

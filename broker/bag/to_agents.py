@@ -14,13 +14,13 @@ from pathlib import Path
 from broker import Node, codec, topics
 from broker.bag.comparison import Comparison
 from broker.bag.errors import BagError
-from broker.bag.file import Recorded
-from broker.bag.layout import with_incarnation
+from broker.bag.lives import with_incarnation
 from broker.bag.player import PlayerNode
 from broker.bag.reader import TopicInfo
+from broker.bag.recorded import Recorded
 from broker.bag.settings import PlayerSettings
 from broker.errors import LockstepError
-from broker.lockstep import Leader, Receipt
+from broker.lockstep import Leader, Receipt, Round
 from broker.messages import Action, Array, GridState, HistoryRequest, Observation
 from broker.presence import present
 from broker.services import HISTORY
@@ -28,6 +28,7 @@ from broker.services import HISTORY
 _RETRY_S = 0.5
 _HISTORY = 4096  # states kept for a critic that missed some
 _GOODBYE_S = 60.0  # for agents that have left to end
+_NEVER: Round = (-1, -1)  # before any round
 
 OF_SIMULATOR = (topics.DESCRIPTION, topics.STATE, topics.APPLIED, topics.CLOCK)
 
@@ -45,6 +46,8 @@ class ToAgents(PlayerNode):
         self._shown: dict[str, Recorded] = {}  # observations of the open round
         self._states: deque[Recorded] = deque(maxlen=_HISTORY)
         self._ticks = 0
+        self._first: Round | None = None
+        self._settled: dict[str, Round] = {}  # agent -> the last round whose recorded action is dealt with
         self._actions = {agent: node.subscription(topics.action(agent), Action) for agent in agents}
         node.server(HISTORY, self._recall)
 
@@ -103,6 +106,7 @@ class ToAgents(PlayerNode):
         round_ = (shown.epoch, shown.tick)
         if self._leader.round is None or round_ > self._leader.round:
             self._leader.abandon(round_, time.monotonic())
+            self._first = self._first or round_
             self._shown.clear()
             self._ticks += 1
             self.node.set_status("running", shown.tick, json.dumps({"ticks": self._ticks}))
@@ -147,7 +151,8 @@ class ToAgents(PlayerNode):
 
     def _expect(self, agent: str, message: Recorded) -> None:
         action = codec.decode(message.frames, Action).message
-        if not action.leaving:
+        again = (action.epoch, action.tick) <= self._settled.get(agent, _NEVER)
+        if not (action.leaving or again):  # the first answer counted
             self._compare(agent, action.epoch, action.tick, recorded=action.action)
 
     def _compare(
@@ -157,12 +162,18 @@ class ToAgents(PlayerNode):
         if live is not None:
             self._live[key] = live
         elif recorded is not None:
-            self._recorded.setdefault(key, recorded)  # the first answer counted
+            self._recorded.setdefault(key, recorded)
         if key in self._live and key in self._recorded:
             self.comparison.add(agent, epoch, tick, self._live.pop(key), self._recorded.pop(key))
-        forgotten = [k for k in self._recorded if (k[1], k[2]) < (epoch, tick - 2)]
-        for old in forgotten:
-            del self._recorded[old]
+            self._settled[agent] = (epoch, tick)
+        self._forget_before((epoch, tick - 2))
+
+    def _forget_before(self, round_: Round) -> None:
+        """Count recorded actions that were asked for and not given as missing, and forget them."""
+        for agent, epoch, tick in [key for key in self._recorded if key[1:] < round_]:
+            del self._recorded[agent, epoch, tick]
+            self._settled[agent] = (epoch, tick)
+            self.comparison.missing += self._first is not None and (epoch, tick) >= self._first
 
     def _recall(self, request: HistoryRequest) -> GridState:
         for message in reversed(self._states):
@@ -173,9 +184,9 @@ class ToAgents(PlayerNode):
         raise LookupError(msg)
 
     def _finish(self) -> None:
-        last = self._leader.round
-        for _, epoch, tick in self._recorded:
-            self.comparison.missing += last is not None and (epoch, tick) < last
+        if self._leader.round is not None:
+            epoch, tick = self._leader.round
+            self._forget_before((epoch, tick + self.going))  # one that was stopped has not heard all answers
         self.comparison.unexpected = len(self._live)
         if self.settings.report:
             self.comparison.write(Path(self.settings.report))

@@ -156,7 +156,11 @@ class _Check:
         return link
 
     def _sequence(self, where: str, topic: str, message: RawMessage) -> None:
-        origin = origin_of(unpacked(message.data)[1])
+        try:
+            origin = origin_of(unpacked(message.data)[1])
+        except BagError as error:
+            self._fault(where, f"topic {topic}: {error}")
+            return
         gap = self.ledger.note(topic, origin) if origin else True
         if isinstance(gap, Gap):
             place = f"{self.file.path.name}: {where}"

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import zstandard
 from mcap.opcode import Opcode
-from mcap.records import Channel, ChunkIndex, Header, Metadata, MetadataIndex, Schema
+from mcap.records import Channel, Header, Metadata, MetadataIndex, Schema
 
 from broker.bag import chain, records
+from broker.bag.growing import GrowingFile
 from broker.bag.layout import CHAIN_TOPIC, ENCODING, FORMAT, JSON, JSON_SCHEMA, PROFILE, json_schema
 from broker.bag.records import MESSAGE, MESSAGE_FIXED, Written, as_bytes
 
@@ -57,25 +58,34 @@ class BagWriter:
             previous: head of the chain of the file before this one.
 
         Raises:
-            OSError: if the file cannot be made.
+            OSError: if the file cannot be made; then there is none.
         """
         self.path = path
         self.messages = 0  # without the links of the chain
-        self.size = 0  # bytes on disk
         self.lost: Mapping[str, int] = {}  # set by the recorder, written with each link
         self._previous = previous
-        self._crc = 0  # CRC-32 of the file so far
-        self._file = path.open("xb", buffering=0)
+        self._file = GrowingFile(path)
         self._schemas: dict[tuple[str, str], Schema] = {}
         self._channels: dict[_Topic, Channel] = {}
         self._metadata: list[MetadataIndex] = []
         self._written: list[Written] = []
         self._open = _Open()
         self._compress = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress
-        self._append(records.MAGIC + as_bytes(Header(PROFILE, LIBRARY)))
-        facts = {"format": FORMAT, "stamps": "both of the wall clock, ns since 1970", "previous": previous}
-        for name, values in {"bag": facts, **(metadata or {})}.items():
-            self._add_metadata(name, values)
+        try:
+            self._begin(metadata or {})
+        except BaseException:
+            self._file.discard()  # without a header it would spoil the folder that it is in
+            raise
+
+    @property
+    def size(self) -> int:
+        """Return the bytes on disk."""
+        return self._file.size
+
+    @property
+    def fault(self) -> OSError | None:
+        """Return the last that the disk has refused."""
+        return self._file.fault
 
     @property
     def head(self) -> str:
@@ -129,26 +139,11 @@ class BagWriter:
         sealed = self._seal(chunk)
         self._open = _Open()
         raw = bytes(chunk.records)
-        record = records.chunk(raw, compressed := self._compress(raw), chunk.start_ns, chunk.end_ns)
-        offsets, blobs, at = {}, [record], self.size + len(record)
-        for channel, places in chunk.places.items():
-            blobs.append(records.message_index(channel, places))
-            offsets[channel] = at
-            at += len(blobs[-1])
-        index = ChunkIndex(
-            chunk_length=len(record),
-            chunk_start_offset=self.size,
-            compression="zstd",
-            compressed_size=len(compressed),
-            message_end_time=chunk.end_ns,
-            message_index_length=at - self.size - len(record),
-            message_index_offsets=offsets,
-            message_start_time=chunk.start_ns,
-            uncompressed_size=len(raw),
-        )
-        crc_before = self._crc
+        span = (chunk.start_ns, chunk.end_ns)
+        blob, index = records.indexed_chunk(self.size, raw, self._compress(raw), span, chunk.places)
+        crc_before = self._file.crc
         try:
-            self._append(b"".join(blobs))
+            self._file.append(blob)
         except OSError:
             self.messages = self._counted()
             raise
@@ -158,29 +153,43 @@ class BagWriter:
     def close(self, facts: Mapping[str, str] | None = None) -> int:
         """Write what is left and the index; on a full disk, give up last chunks until the index fits.
 
+        What the disk has refused is in `fault`. Closing again does nothing.
+
         Args:
-            facts: written as metadata `closed`.
+            facts: written as metadata `closed`; its `why` becomes `full` if the disk has refused anything.
 
         Returns:
-            How many messages had to be given up.
+            How many messages had to be given up now.
         """
+        if self._file.closed:
+            return 0
         before = self.messages
         with contextlib.suppress(OSError):  # cut back already; the index may still fit
             self.flush()
-        while True:
-            try:
-                self._append(self._ending(facts or {}))
-            except OSError:
-                if not self._written:
-                    break
+        with contextlib.suppress(OSError):  # not even cutting back works; `fault` keeps the reason
+            while not self._ended(facts or {}) and self._written:
                 given_up = self._written.pop()
-                self._crc = given_up.crc_before
-                self._cut(given_up.index.chunk_start_offset)
-            else:
-                break
+                self._file.cut(given_up.index.chunk_start_offset, given_up.crc_before)
         self._file.close()
         self.messages = self._counted()
         return before - self.messages
+
+    def finish(self, facts: Mapping[str, str] | None = None) -> None:
+        """Close as `close` does, and say if that is not all of it.
+
+        Raises:
+            OSError: if not all that was written is on disk; the file is closed all the same.
+        """
+        self.close(facts)
+        if self.fault is not None:
+            raise self.fault
+
+    def _begin(self, metadata: Mapping[str, Mapping[str, str]]) -> None:
+        self._file.append(records.MAGIC + as_bytes(Header(PROFILE, LIBRARY)))
+        stamps = "both of the wall clock, ns since 1970"
+        facts = {"format": FORMAT, "stamps": stamps, "previous": self._previous}
+        for name, values in {"bag": facts, **metadata}.items():
+            self._add_metadata(name, values)
 
     def _seal(self, chunk: _Open) -> str:
         """Add the link of the chain to a chunk; returns the new head."""
@@ -231,32 +240,24 @@ class BagWriter:
     def _add_metadata(self, name: str, values: Mapping[str, str]) -> None:
         record = as_bytes(Metadata(name=name, metadata=dict(values)))
         self._metadata.append(MetadataIndex(offset=self.size, length=len(record), name=name))
-        self._append(record)
+        self._file.append(record)
+
+    def _ended(self, facts: Mapping[str, str]) -> bool:
+        """Write the index; False if it does not fit."""
+        try:
+            self._file.append(self._ending(facts))
+        except OSError:
+            return False
+        return True
 
     def _ending(self, facts: Mapping[str, str]) -> bytes:
-        closed = as_bytes(Metadata(name="closed", metadata={"head": self.head, **facts}))
+        why = {"why": "full"} if self.fault is not None else {}
+        closed = as_bytes(Metadata(name="closed", metadata={"head": self.head, **facts, **why}))
         metadata = [*self._metadata, MetadataIndex(offset=self.size, length=len(closed), name="closed")]
         schemas, channels = list(self._schemas.values()), list(self._channels.values())
-        at, crc = self.size + len(closed), zlib.crc32(closed, self._crc)
+        at, crc = self.size + len(closed), zlib.crc32(closed, self._file.crc)
         return closed + records.ending(at, crc, schemas, channels, self._written, metadata)
 
     def _counted(self) -> int:
         """Return how many messages are on disk, links of the chain left out."""
         return sum(sum(written.counts.values()) - 1 for written in self._written)
-
-    def _append(self, blob: bytes) -> None:
-        """Write all of it, or nothing."""
-        try:
-            view = memoryview(blob)
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError:
-            self._cut(self.size)
-            raise
-        self.size += len(blob)
-        self._crc = zlib.crc32(blob, self._crc)
-
-    def _cut(self, size: int) -> None:
-        self._file.truncate(size)
-        self._file.seek(size)
-        self.size = size

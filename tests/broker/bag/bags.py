@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +14,9 @@ import numpy as np
 
 from broker import Node, codec
 from broker.bag.layout import origin_of, packed
+from broker.bag.reader import Bag
 from broker.bag.writer import BagWriter
-from broker.messages import Clock, GridState, Observation
+from broker.messages import Clock, GridState, NodeStatus, Observation
 from broker.zeromq import ZeroMqBroker
 
 START_NS = 1_700_000_000_000_000_000
@@ -70,6 +73,29 @@ def write(
     return path
 
 
+def with_foreign(path: Path) -> Path:
+    """Three messages on /t; the second is none, for its first frame has no NUL."""
+    writer = BagWriter(path)
+    for number in range(3):
+        frames = frames_of("/t", Clock(1, number, 0.0), number)
+        origin = origin_of(frames[1])
+        assert origin is not None
+        data = struct.pack("<2I", 1, 7) + b"foreign" if number == 1 else packed(frames)
+        writer.write(writer.channel("/t", origin.type, origin.schema), data, number, START_NS, START_NS)
+    writer.close()
+    return path
+
+
+def flip(path: Path, chunk: int) -> int:
+    """Damage a chunk; returns where it begins."""
+    with Bag(path) as bag:
+        place = bag.files[0].chunks[chunk].offset
+    content = bytearray(path.read_bytes())
+    content[place + 200] ^= 1
+    path.write_bytes(content)
+    return place
+
+
 def sample(path: Path, count: int = 400, period_ns: int = 1_000_000) -> Path:
     """A latched clock first, then observations of two topics, one per period."""
     messages = [(frames_of("/latched", Clock(1, 0, 0.0), 0), START_NS)]
@@ -115,6 +141,34 @@ def in_thread(run: Callable[[], object], stop: Callable[[], None]) -> Iterator[l
         assert not thread.is_alive()
 
 
+@contextmanager
+def room(limit: int) -> Iterator[None]:
+    """A full disk: no file of this process grows beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def chatter(address: str) -> Iterator[None]:
+    """A node that publishes on /chatter at some 50 Hz and does not stop."""
+    ending = threading.Event()
+
+    def talk() -> None:
+        with Node("chatter", address) as node:
+            publisher = node.publisher("/chatter", Clock)
+            node.ready(20.0)
+            while not ending.is_set():
+                publisher.publish(Clock(1, 0, 0.0))
+                node.spin(0.02)
+
+    with in_thread(talk, ending.set):
+        yield
+
+
 def until(node: Node, holds: Callable[[], object], timeout_s: float = 20.0) -> None:
     end = time.monotonic() + timeout_s
     while not holds():
@@ -136,6 +190,10 @@ class Tap:
 
     def __exit__(self, *_: object) -> None:
         self.node.close()
+
+    def states(self, node: str) -> list[NodeStatus]:
+        """What a node has said of itself."""
+        return [codec.decode(frames, NodeStatus).message for frames in self.of(f"/nodes/{node}/status")]
 
     def of(self, *topics: str) -> list[list[bytes]]:
         return [frames for frames in self.taken if frames[0][:-1].decode() in topics]

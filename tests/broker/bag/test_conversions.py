@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,18 @@ import pytest
 from mcap.reader import make_reader
 from typer.testing import CliRunner
 
-from broker import codec
+from broker import Node, codec
 from broker.bag import convert, rewrite
 from broker.bag.convert import Selection
 from broker.bag.csv_import import import_csv
 from broker.bag.errors import BagError
 from broker.bag.reader import Bag
+from broker.bag.recorded import Damage
 from broker.bag.verify import verify
 from broker.messages import Clock, GridDescription, Observation
+from broker.topics import check_node
 from launch.commands import chorus
-from tests.broker.bag.bags import START_NS, frames_of, observation, sample, write
+from tests.broker.bag.bags import START_NS, flip, frames_of, observation, sample, with_foreign, write
 
 
 @pytest.fixture
@@ -88,6 +91,33 @@ def test_a_message_that_cannot_be_converted_is_an_error_or_is_counted(tmp_path: 
             convert.to_jsonl(bag, tmp_path / "a.jsonl", Selection())
         done = convert.to_jsonl(bag, tmp_path / "b.jsonl", Selection(skip_damaged=True))
     assert (done.messages, done.skipped) == (1, 1)
+
+
+def test_what_is_no_message_is_skipped_and_counted_in_every_form(tmp_path: Path) -> None:
+    path = with_foreign(tmp_path / "b.mcap")
+    for form, out in (("jsonl", "a.jsonl"), ("csv", "csv"), ("json-mcap", "c.mcap")):
+        words = ("convert", str(path), "-f", form, "-o", str(tmp_path / out))
+        code, text = chorus_bag(*words)
+        assert code == 1
+        assert "no message of the bus; --skip-damaged goes on without it, and counts" in text
+        code, text = chorus_bag(*words, "--skip-damaged")
+        assert (code, "2 messages, 1 skipped" in text) == (0, True), text
+
+
+def test_a_damaged_chunk_is_counted_once_however_many_files_are_made(path: Path, tmp_path: Path) -> None:
+    flip(path, 1)
+    with Bag(path) as bag:
+        done = convert.to_csv(bag, tmp_path / "csv", Selection(skip_damaged=True))
+    assert (done.messages, done.skipped, len(done.files)) == (51, 1, 3)
+
+
+def test_a_filter_skips_the_damage_before_its_start_too(path: Path, tmp_path: Path) -> None:
+    flip(path, 0)  # the latched value is in it
+    wanted = rewrite.Filter(start_s=0.06)
+    with pytest.raises(BagError, match="chunk at byte"):
+        rewrite.filtered(path, tmp_path / "a.mcap", wanted)
+    done = rewrite.filtered(path, tmp_path / "a.mcap", wanted, Damage.SKIP)
+    assert (done.messages, done.skipped) == (41, 1)
 
 
 def test_merged_bags_are_in_the_order_of_time(tmp_path: Path) -> None:
@@ -197,6 +227,8 @@ def test_the_command_shows_checks_and_converts(path: Path, tmp_path: Path) -> No
     assert (code, "101 messages, 0 skipped" in text) == (0, True)
     code, text = chorus_bag("convert", str(path), "-o", str(tmp_path / "out"))
     assert (code, "exists already" in text) == (1, True)
+    code, text = chorus_bag("convert", str(path), "-o", str(tmp_path / "nowhere" / "x.jsonl"))
+    assert (code, "cannot be written: there is no folder" in text) == (1, True)
     path.write_bytes(path.read_bytes()[:-500])
     code, text = chorus_bag("info", str(path))
     assert (code, "NO INDEX" in text) == (0, True)
@@ -217,3 +249,44 @@ def test_the_command_says_what_is_wrong(words: tuple[str, ...], complaint: str) 
     code, text = chorus_bag(*words)
     assert code == 1
     assert complaint in text
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    """Names and settings of the nodes that the command would be."""
+    nodes: list[tuple[str, dict[str, object]]] = []
+
+    def serve(name: str, _address: str, settings: dict[str, object], _build: object) -> int:
+        nodes.append((name, settings))
+        return 0
+
+    monkeypatch.setattr("launch.bag_command.serve", serve)
+    return nodes
+
+
+def test_a_recorder_has_a_name_of_its_own_unless_it_is_given_one(started: list) -> None:
+    name = f"recorder_{os.getpid()}"
+    for expected, there in (("recorder", "other"), (name, "recorder")):
+        with Node(there, "memory://x") as node:
+            node.ready()
+            code, text = chorus_bag("record", "-a", "-o", "x", "--broker", "memory://x")
+        assert (code, f"{expected} records to x; Ctrl-C ends it" in text) == (0, True)
+    code, text = chorus_bag("record", "-a", "--snapshot", "5", "--name", "ear", "--broker", "memory://x")
+    assert "when /ear/control is asked for a snapshot" in text
+    assert [found for found, _ in started] == ["recorder", name, "ear"]
+    assert check_node(name) == name
+
+
+@pytest.mark.parametrize(
+    "words", [("-b", "9", "-d", "3"), ("--max-bag-size", "9", "--max-bag-duration", "3")]
+)
+def test_a_recorder_takes_the_words_of_ros_2(started: list, words: tuple[str, ...]) -> None:
+    assert chorus_bag("record", "-a", *words, "--broker", "memory://x")[0] == 0
+    ((_, settings),) = started
+    assert (settings["max_size"], settings["max_duration_s"]) == (9, 3.0)
+
+
+def test_every_byte_is_played_as_it_was_unless_the_nodes_have_heard_it(started: list) -> None:
+    for words in ((), ("--again",)):
+        assert chorus_bag("play", "x", *words, "--broker", "memory://x")[0] == 0
+    assert [settings["as_recorded"] for _, settings in started] == [True, False]

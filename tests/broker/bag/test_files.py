@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 
+from broker import codec
 from broker.bag.errors import BagError
-from broker.bag.file import Damage
 from broker.bag.layout import CHAIN_TOPIC, packed, unpacked
 from broker.bag.ledger import Gap, Ledger
 from broker.bag.reader import Bag
+from broker.bag.recorded import Damage
 from broker.bag.verify import verify
 from broker.bag.writer import BagWriter
 from broker.messages import Clock
-from tests.broker.bag.bags import START_NS, frames_of, observation, sample, write
+from tests.broker.bag.bags import START_NS, flip, frames_of, observation, sample, with_foreign, write
 
 
 @given(st.lists(st.binary(max_size=50), max_size=4), st.binary(max_size=50))
@@ -39,6 +40,52 @@ def test_a_bag_gives_back_every_byte_in_order(tmp_path: Path) -> None:
         assert [m.receive_ns for m in read] == [stamp for _, stamp in messages]
         assert bag.topics()["/grid/observation/a"].count == 300
     assert verify(path).whole
+
+
+def test_a_message_that_is_none_is_a_finding_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = with_foreign(tmp_path / "b.mcap")
+    verdict = verify(path)
+    (fault,) = verdict.faults
+    assert "chunk 0 at byte" in str(fault)
+    assert "topic /t: message of 15 bytes: there is no topic at its beginning" in str(fault)
+    assert "1 missing, sequence number 1" in str(verdict.gaps[0])
+    with Bag(path) as bag:
+        read = list(bag.messages())
+        assert [m.origin.seq for m in (read[0], read[2]) if m.origin] == [0, 2]
+        with pytest.raises(BagError, match="no message of the bus"):
+            _ = read[1].frames
+
+
+def test_a_topic_is_of_the_type_of_its_messages_whatever_others_put_on_it(tmp_path: Path) -> None:
+    writer = BagWriter(tmp_path / "b.mcap")
+    clock = frames_of("/t", Clock(1, 0, 0.0), 0)
+    for topic, kind, header in (("/t", "Clock", clock[1]), ("/t", "", b"?"), ("/none", "", b"?")):
+        channel = writer.channel(topic, kind, codec.schema_of(Clock).hash if kind else "")
+        writer.write(channel, packed([topic.encode() + b"\0", header]), 0, START_NS, START_NS)
+    writer.close()
+    with Bag(tmp_path / "b.mcap") as bag:
+        assert (bag.topics()["/t"].type, bag.topics()["/t"].count) == ("Clock", 2)
+        bag.check_schemas(["/t"])
+        with pytest.raises(BagError, match="no message of /none has a header that can be read"):
+            bag.check_schemas(["/none"])
+
+
+def test_latched_values_before_damage_stand_for_those_in_it_if_that_is_skipped(tmp_path: Path) -> None:
+    messages = [
+        (frames_of("/latched", Clock(1, i, 0.0), i // 50), START_NS + i)
+        if i % 50 == 0
+        else (frames_of("/t", Clock(1, i, 0.0), i), START_NS + i)
+        for i in range(200)
+    ]
+    path = write(tmp_path / "b.mcap", messages, latched=["/latched"])
+    place = flip(path, 2)
+    with Bag(path) as bag:
+        with pytest.raises(BagError, match=f"chunk at byte {place}"):
+            bag.latched_before(START_NS + 120)
+        (found,) = bag.latched_before(START_NS + 120, damage=Damage.SKIP)
+        assert found.frames == messages[50][0]
+        assert len(list(bag.messages(from_ns=START_NS + 120, damage=Damage.SKIP))) == 50
+        assert bag.skipped == 1  # the same chunk both times
 
 
 def test_generic_mcap_tools_list_and_read_a_bag(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from broker import Node, codec
 from broker.bag.errors import BagError
+from broker.bag.layout import origin_of
+from broker.bag.lives import Lives, with_incarnation
 from broker.bag.player import PlayerNode
 from broker.bag.reader import Bag
 from broker.bag.recorder import RecorderNode, control_of
@@ -20,7 +22,18 @@ from broker.bag.verify import verify
 from broker.errors import ServiceError
 from broker.messages import Clock, ControlReply, ControlRequest, LogRecord, Observation
 from broker.presence import await_nodes
-from tests.broker.bag.bags import START_NS, Tap, bus, frames_of, in_thread, sample, until, write
+from tests.broker.bag.bags import (
+    START_NS,
+    Tap,
+    bus,
+    flip,
+    frames_of,
+    in_thread,
+    sample,
+    until,
+    with_foreign,
+    write,
+)
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(90)]
 OBSERVED = ("/grid/observation/a", "/grid/observation/b")
@@ -147,6 +160,59 @@ def test_a_loop_plays_again_to_subscribers_that_drop_what_they_have_seen(address
     assert agent.counters.lost == 0
 
 
+def test_a_bag_reaches_the_same_subscribers_each_time_it_is_played(address: str, path: Path) -> None:
+    with Node("agent", address) as agent:
+        subscription = agent.subscription("/grid/observation/a", Observation)
+        agent.ready(20.0)
+        ticks: list[int] = []
+
+        def played(count: int) -> bool:
+            while (received := subscription.take()) is not None:
+                ticks.append(received.message.tick)
+            return len(ticks) >= count
+
+        for times in (1, 2):
+            play(address, path, agent, rate=None, as_recorded=False)
+            until(agent, lambda: played(200 * times))  # noqa: B023 - called at once
+    assert ticks == 2 * list(range(0, 400, 2))
+    assert agent.counters.lost == 0
+
+
+def test_a_bag_that_is_played_to_a_recorder_twice_is_in_its_bag_twice(tmp_path: Path, path: Path) -> None:
+    address = f"memory://{tmp_path.name}"
+    with Node("recorder", address) as node, Node("watch", address) as watch:
+        watch.ready(20.0)
+        recording = RecorderNode(node, RecorderSettings(str(tmp_path / "again"), regex="/grid/.*"))
+        with in_thread(recording.run, recording.stop) as results:
+            assert await_nodes(watch, ["recorder"]) == []
+            for _ in range(2):
+                play(address, path, rate=None, as_recorded=False)
+        assert results == [0]
+    assert verify(tmp_path / "again").whole
+    again, before = in_bag(tmp_path / "again"), in_bag(path, *OBSERVED)
+    assert len(again) == 800
+    for frames, then in zip(again, 2 * before, strict=True):
+        assert with_incarnation(frames[1], 1) == then[1]  # all but the life is as it was
+        assert [frames[0], *frames[2:]] == [then[0], *then[2:]]
+
+
+def test_each_life_of_a_sender_is_another_when_it_is_played() -> None:
+    lives, later = Lives(), Lives()
+    headers = [
+        codec.encode("/t", Clock(1, 0, 0.0), sender=sender, incarnation=life, seq=7)[1]
+        for sender, life in (("a", 5), ("a", 2**63), ("b", 5))
+    ]
+    found = [[origin_of(each.renewed(header)) for header in headers] for each in (lives, later, lives)]
+    assert found[0] == found[2]
+    numbers = [origin.incarnation for origins in found[:2] for origin in origins if origin]
+    assert len(set(numbers)) == 6
+    assert [origin._replace(incarnation=0) for origin in found[0] if origin] == [
+        origin._replace(incarnation=0) for header in headers if (origin := origin_of(header))
+    ]
+    for none in (b"", b"no header", b"\x99", b"\x93\xa1t\xa1h\x05"):
+        assert lives.renewed(none) == none
+
+
 def test_log_lines_are_played_like_everything_else(address: str, tmp_path: Path) -> None:
     lines = [(frames_of("/log", LogRecord("info", str(i)), i), START_NS + i) for i in range(3)]
     path = write(tmp_path / "log.mcap", lines)
@@ -223,16 +289,29 @@ def test_it_follows_the_clock_of_another_node(address: str, path: Path) -> None:
 
 
 def test_damage_is_refused_or_skipped_and_counted(address: str, path: Path) -> None:
-    with Bag(path) as bag:
-        place = bag.files[0].chunks[4].offset
-    content = bytearray(path.read_bytes())
-    content[place + 200] ^= 1
-    path.write_bytes(content)
+    place = flip(path, 4)
     with pytest.raises(BagError, match=rf"chunk at byte {place}: .*look with `chorus bag verify`"):
         play(address, path, rate=None)
     player = play(address, path, rate=None, skip_damaged=True)
     assert player.played == 401 - 50
     assert player.bag.skipped == 1
+
+
+def test_damage_before_the_start_is_skipped_too(address: str, path: Path) -> None:
+    place = flip(path, 0)  # the latched value is in it
+    with pytest.raises(BagError, match=rf"chunk at byte {place}"):
+        play(address, path, rate=None, start_offset_s=0.4)
+    player = play(address, path, rate=None, start_offset_s=0.4, skip_damaged=True)
+    assert player.played == 201
+    assert player.bag.skipped == 1
+
+
+def test_what_is_no_message_is_refused_or_skipped_and_counted(address: str, tmp_path: Path) -> None:
+    path = with_foreign(tmp_path / "b.mcap")
+    with pytest.raises(BagError, match=r"topic /t: .* no message of the bus; --skip-damaged goes on"):
+        play(address, path, rate=None)
+    player = play(address, path, rate=None, skip_damaged=True)
+    assert (player.played, player.skipped) == (2, 1)
 
 
 def test_what_cannot_be_played_is_refused_before_anything_is_sent(tmp_path: Path, path: Path) -> None:
@@ -254,8 +333,8 @@ def test_what_cannot_be_played_is_refused_before_anything_is_sent(tmp_path: Path
 
 
 def test_a_late_latched_value_and_a_clock_that_is_out_are_played_at_their_receive_stamps() -> None:
-    from broker.bag.file import Recorded
     from broker.bag.pace import Due
+    from broker.bag.recorded import Recorded
 
     def message(receive_ns: int, publish_ns: int) -> Recorded:
         return Recorded("/t", "Clock", "", False, "gridchorus", 0, receive_ns, publish_ns, b"")

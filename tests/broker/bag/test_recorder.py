@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from broker import Node, codec
@@ -21,11 +19,12 @@ from broker.bag.reader import Bag
 from broker.bag.recorder import RecorderNode, control_of
 from broker.bag.settings import RecorderSettings
 from broker.bag.verify import verify
+from broker.errors import TopicError
 from broker.messages import Clock, ControlRequest
 from broker.presence import await_nodes
-from tests.broker.bag.bags import Tap, bus, in_thread, observation, until
+from tests.broker.bag.bags import Tap, bus, chatter, in_thread, observation, until
+from tests.broker.bag.processes import Process
 
-ROOT = Path(__file__).parents[3]
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(90)]
 
 
@@ -120,6 +119,7 @@ def test_large_recordings_are_split_into_files_that_follow_each_other(address: s
         sender.ready(20.0)
         with in_thread(recording.run, recording.stop):
             assert await_nodes(sender, ["recorder"]) == []
+            until(tap.node, lambda: list(folder.glob("*")))
             for tick in range(90):
                 publisher.publish(observation(tick, width=200))
                 if tick % 30 == 29:
@@ -158,6 +158,77 @@ def test_a_snapshot_keeps_the_last_seconds_and_the_latched_values(address: str, 
         assert end_ns - start_ns <= 0.3e9
 
 
+def latched_and_ticks(path: Path) -> tuple[list[str], list[int]]:
+    """The topics of a snapshot in their order, /t once; and the ticks of /t."""
+    with Bag(path) as bag:
+        topics = list(dict.fromkeys(message.topic for message in bag.messages()))
+        return topics, [codec.decode(m.frames, Clock).message.tick for m in bag.messages(["/t"])]
+
+
+def test_every_snapshot_has_the_latched_values_and_all_that_came_before_it(tmp_path: Path) -> None:
+    folder, address = tmp_path / "bag", f"memory://{tmp_path.name}"
+    node, recording = recorder(address, folder, snapshot_s=60.0, exclude="/nodes/.*")
+    with node, Node("sender", address) as sender:
+        latched = sender.publisher("/latched", Clock, latched=True)
+        publisher = sender.publisher("/t", Clock)
+        sender.ready(20.0)
+        node.ready(20.0)
+        latched.publish(Clock(1, 7, 0.0))
+        for first in (0, 5):
+            for tick in range(first, first + 5):
+                publisher.publish(Clock(1, tick, 0.0))
+            node.spin()  # the request is served in the same look, before anything has been handled
+            recording._control(ControlRequest("snapshot"))
+    assert latched_and_ticks(folder / "bag_0.mcap") == (["/latched", "/t"], [0, 1, 2, 3, 4])
+    assert latched_and_ticks(folder / "bag_1.mcap") == (["/latched", "/t"], [5, 6, 7, 8, 9])
+    assert verify(folder).whole
+
+
+def test_a_recording_ends_while_others_go_on_publishing(address: str, tmp_path: Path) -> None:
+    folder = tmp_path / "bag"
+    node, recording = recorder(address, folder)
+    with node, Node("watch", address) as watch, chatter(address):
+        watch.ready(20.0)
+        with in_thread(recording.run, recording.stop) as results:
+            assert await_nodes(watch, ["recorder", "chatter"]) == []
+            recording.stop()
+            until(watch, lambda: results, timeout_s=8.0)
+        assert results == [0]
+    assert verify(folder).whole
+
+
+def test_what_is_no_message_is_counted_and_spoils_nothing(address: str, tmp_path: Path) -> None:
+    folder = tmp_path / "bag"
+    node, recording = recorder(address, folder, topics=("/t",))
+    stamped = codec.encode("/t", Clock(1, 1, 0.0), sender="foreign")
+    envelope = msgpack.unpackb(stamped[1])
+    envelope[5] = -1  # published before 1970
+    with node, Node("sender", address) as sender:
+        publisher = sender.publisher("/t", Clock)
+        sender.ready(20.0)
+        with in_thread(recording.run, recording.stop) as results:
+            assert await_nodes(sender, ["recorder"]) == []
+            publisher.publish(Clock(1, 0, 0.0))
+            sender.relay([b"/t without an end", b""])
+            sender.relay([stamped[0], msgpack.packb(envelope)])
+        assert results == [0]
+    assert verify(folder).whole
+    with Bag(folder) as bag:
+        ticks = [codec.decode(m.frames, Clock).message.tick for m in bag.messages()]
+        assert bag.files[0].metadata["closed"]["refused"] == "1"
+    assert ticks == [0, 1]
+
+
+def test_a_name_that_is_in_use_leaves_no_folder(tmp_path: Path) -> None:
+    address = f"memory://{tmp_path.name}"
+    with Node("recorder", address) as other:
+        other.ready(20.0)
+        node, recording = recorder(address, tmp_path / "bag")
+        with node, pytest.raises(TopicError, match="'recorder' is in use"):
+            recording.run()
+    assert not (tmp_path / "bag").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_said_at_once(address: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     node, recording = recorder(address, tmp_path / "file" / "bag")
@@ -170,6 +241,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(address: str, tmp_path:
     [
         ({"regex": "["}, "is no regular expression"),
         ({"max_size": 0}, "max_size is 0, expected a positive number"),
+        ({"max_size": "5"}, "max_size is '5', expected a positive number"),
         ({"fluhs_s": 1}, "unknown settings"),
     ],
 )
@@ -178,32 +250,9 @@ def test_wrong_settings_are_refused(settings: dict[str, object], complaint: str)
         RecorderSettings.from_dict({"folder": "x", **settings})
 
 
-class Process:
-    """A recorder as a process."""
-
-    def __init__(self, address: str, folder: Path, limit: int | None = None, **settings: object) -> None:
-        config = folder.with_suffix(".json")
-        config.write_text(json.dumps({"folder": str(folder), **settings}))
-
-        def limited() -> None:
-            if limit is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        command = [sys.executable, "-m", "broker.bag.recorder", "--name", folder.name, "--broker", address]
-        self.process = subprocess.Popen(
-            [*command, "--config", str(config)],
-            cwd=ROOT,
-            preexec_fn=limited,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+def test_settings_without_a_folder_are_refused() -> None:
+    with pytest.raises(BagError, match=r"RecorderSettings: settings \['folder'\] are missing"):
+        RecorderSettings.from_dict({})
 
 
 def test_a_killed_recorder_loses_at_most_a_second(ipc: str, tmp_path: Path) -> None:
