@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.vec_env import VecMonitor
 
 from agents.advantages import critic_of
+from agents.curves import curves_logger
 from agents.ensemble_files import load_file, newest_agent_file, read_manifest, save_agent
 from agents.ensemble_ppo import (
     EnsemblePPO,
@@ -71,7 +71,7 @@ class Learner:
             self._env.detach()
             raise
         self._env.stand_in = SavedPolicy(self._model, deterministic=False)
-        self._logger = None if self._run_dir is None else _logger(self._run_dir / "tb" / seat.agent)
+        self._logger = None if self._run_dir is None else curves_logger(self._run_dir / "tb" / seat.agent)
         if self._logger is not None:
             self._model.set_logger(self._logger)
 
@@ -221,11 +221,3 @@ class _AfterUpdates(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
-
-
-def _logger(folder: Path) -> Logger:
-    """Return a logger that keeps what earlier lives of this agent logged: each writes files of its own."""
-    lives = len(list(folder.glob("progress*.csv")))
-    suffix = f"-{lives}" if lives else ""
-    formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
-    return Logger(str(folder), formats)

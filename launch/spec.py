@@ -118,7 +118,7 @@ class AgentSpec(Section):
     memory: MemorySpec = MemorySpec()  # its keys are laid over those of all agents
     corrects: Baseline | None = None  # a rule whose commands it corrects
     baseline: Baseline | None = None  # a rule in the place of a learning agent
-    load: str | None = None  # an SB3 zip to start from
+    load: str | None = None  # the zip of a saved agent to start from
     external: bool = False  # started by hand; the run waits for it
     restart: RestartSpec | None = None
 

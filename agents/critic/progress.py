@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from stable_baselines3.common.logger import Logger, make_output_format
+from stable_baselines3.common.logger import Logger
 
 from agents.critic.trainer import UpdateReport, ValueTrainer
+from agents.curves import curves_logger
 
 
 class Progress:
@@ -23,7 +24,7 @@ class Progress:
         self._updates = updates
         self._logger: Logger | None = None
         if tensorboard_dir is not None:
-            self._logger = _curves(Path(tensorboard_dir) / "critic")
+            self._logger = curves_logger(Path(tensorboard_dir) / "critic")
 
     def record(self, report: UpdateReport, trainer: ValueTrainer) -> None:
         """Write the curves of one update, over the environment steps so far."""
@@ -49,12 +50,3 @@ class Progress:
         """Write what is left."""
         if self._logger is not None:
             self._logger.close()
-
-
-def _curves(folder: Path) -> Logger:
-    """Return a logger into `folder`; a restarted critic begins a new table and leaves the old ones."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lives = len(list(folder.glob("progress*.csv")))
-    suffix = f"-{lives + 1}" if lives else ""
-    formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
-    return Logger(str(folder), formats)

@@ -58,7 +58,9 @@ def _text(plan: Plan, done: list[Row], scores: list[Score], command: str, missin
     study = plan.study
     body = table.cross_table(study, scores) if study.conditions else table.results_table(study, scores)
     times = [found[0] for row in done if (found := timings(row.folder))]
-    lines = [table.provenance(study, command, [read_record(row) for row in done], times)]
+    variants = dict.fromkeys(row.variant for row in done)
+    runs = {name: [read_record(row) for row in done if row.variant == name] for name in variants}
+    lines = [table.provenance(study, command, runs, times)]
     if missing:
         lines.append(f"- not there yet: {'; '.join(missing)}\n")
     lines += [f"- {rule} {NOTES[rule]}\n" for rule in study.baselines if rule in NOTES]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -61,13 +61,18 @@ def cross_table(study: Study, scores: Sequence[Score]) -> str:
     return f"{text}\n{_markdown(heads, rows)}\nA specialist was trained under the very condition.\n"
 
 
-def provenance(study: Study, command: str, records: Sequence[Record], timings: Sequence[Timing]) -> str:
-    """Return where the numbers come from, one line of Markdown per thing."""
-    commits = ", ".join(sorted({record.commit for record in records})) or "none"
+def provenance(
+    study: Study, command: str, runs: Mapping[str, Sequence[Record]], timings: Sequence[Timing]
+) -> str:
+    """Return where the numbers come from, one line of Markdown per thing; `runs` are of each variant."""
+    records = [record for of_variant in runs.values() for record in of_variant]
+    made = {variant: " and ".join(sorted({r.commit for r in found})) for variant, found in runs.items()}
+    several = len(set(made.values())) > 1
+    commits = [f"{commit} ({variant})" if several else commit for variant, commit in made.items()]
     lines = [
         f"`{command}`",
-        f"commit {commits}; seeds {', '.join(map(str, study.seeds))}; {study.scenarios.episodes} scenarios "
-        f"of `evaluator.seed: {study.scenarios.seed}`, the same for all",
+        f"commit {', '.join(dict.fromkeys(commits))}; seeds {', '.join(map(str, study.seeds))}; "
+        f"{study.scenarios.episodes} scenarios of `evaluator.seed: {study.scenarios.seed}`, the same for all",
     ]
     if timings:
         steps = sorted({timing.ticks * timing.n_envs for timing in timings})

@@ -266,7 +266,7 @@ def test_curves_and_timing_are_left_behind(address, world, tmp_path):
     with ensemble(address, world, settings) as (node, _):
         ask(node, world, 0)
 
-    assert (tmp_path / "tb" / "critic" / "progress-2.csv").exists()  # and the first life's is still there
+    assert (tmp_path / "tb" / "critic" / "progress-1.csv").exists()  # and the first life's is still there
     columns = (tmp_path / "tb" / "critic" / "progress.csv").read_text().splitlines()[0]
     timing = json.loads((tmp_path / "timing" / "critic.json").read_text())
     assert "critic/explained_variance" in columns
