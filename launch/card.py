@@ -146,6 +146,7 @@ def _training(saved: Saved) -> str:
         ("partition", f"`{options['partition']}`" if options.get("partition") else "the grid's own agents"),
         ("algorithm", ", ".join(sorted({entry["algorithm"] for entry in saved.manifest["agents"]}))),
         ("hyperparameters", _written(saved.agents.get("hyperparameters", {})).strip(" ,") or "SB3's"),
+        ("corrects", f"`{saved.agents['corrects']}`" if saved.agents.get("corrects") else "nothing"),
         ("critic", f"{critic.get('mode', 'centralized')}, rewards {critic.get('reward', 'shared')}"),
         ("seed", str(saved.config.get("seed", 0))),
         ("updates", f"{updates}, of {n_steps} ticks in {n_envs} copies"),
@@ -207,7 +208,9 @@ def _limits(saved: Saved) -> str:
 
 def _use(saved: Saved) -> str:
     first = saved.manifest["agents"][0]
-    remembers = bool(saved.agents.get("memory"))
+    said = (saved.agents, *(saved.agents.get("overrides") or {}).values())
+    kinds = (("memory", "remember"), ("corrects", "correct a rule"))
+    adds = [what for key, what in kinds if any(one.get(key) for one in said)]
     learners = [entry["agent"] for entry in saved.manifest["agents"]]
     rules = any(own.get("baseline") for own in (saved.agents.get("overrides") or {}).values())
     return "\n\n".join(
@@ -219,7 +222,7 @@ def _use(saved: Saved) -> str:
             f"```python\n{saved_policies(saved.simulator, learners if rules else None)}```",
             "One agent alone, in plain Stable-Baselines3; gridchorus has to be importable:",
             f"```python\n{plain_sb3(_stock(first), first['file'])}```"
-            + ("\n\nThese agents remember: `SavedPolicy` adds what they do." if remembers else ""),
+            + (f"\n\nThese agents {' and '.join(adds)}: `SavedPolicy` adds what that takes." if adds else ""),
         )
     )
 

@@ -138,6 +138,23 @@ def said_by_python(card: str, index: int, folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize(
+    ("agents", "said"),
+    [
+        ("memory: {actions: 2}, ", "These agents remember: `SavedPolicy`"),
+        ("corrects: random, ", "These agents correct a rule: `SavedPolicy`"),
+        ("corrects: random, overrides: {block_1: {memory: {actions: 1}}}, ", "remember and correct a rule:"),
+    ],
+)
+def test_it_says_what_plain_sb3_would_leave_out(run, tmp_path, agents, said):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "config.yaml").write_text(CONFIG.replace("n_steps", f"{agents}n_steps"))
+    path = write_card(folder)
+    assert path is not None
+    assert said in path.read_text()
+    assert row(path.read_text(), "corrects")[1] == ("`random`" if "corrects" in agents else "nothing")
+
+
 def test_a_run_that_saved_nothing_has_no_card(tmp_path):
     assert write_card(tmp_path) is None
 
