@@ -6,10 +6,32 @@ import json
 
 from agents.description import GridView, view_of
 from broker.messages import GridDescription
+from simulator.frame import GridSpec
 
 DISCRETE = {"kind": "discrete", "n": 4}
 BOX = {"kind": "box", "low": [-1.0, -2.0], "high": [1.0, None]}
 MULTI = {"kind": "multidiscrete", "nvec": [2, 5]}
+
+
+def view_in(spec: GridSpec, agent: str, n_envs: int = 2) -> GridView:
+    """Return what an agent knows of a real grid."""
+    return GridView(
+        grid=spec.name,
+        agent=agent,
+        agents=spec.agents,
+        epoch=0,
+        n_envs=n_envs,
+        dt_s=spec.dt_s,
+        observation_space=spec.observation_spaces[agent],
+        action_space=spec.action_spaces[agent],
+        feature_names=spec.observation_names[agent],
+        action_names=spec.action_names[agent],
+        neighbours=spec.neighbours[agent],
+        masked=False,
+        mode="lockstep",
+        config_sha256="",
+        partition=spec.partition,
+    )
 
 
 def description(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +153,19 @@ def test_a_reset_in_mid_rollout_drops_the_rollout_and_nothing_else(tmp_path):
     assert (critic.trainer.version, critic.trainer.samples) == (2, 2 * STEPS * 3)
 
 
+def critic_that(answers: Callable[[AdvantageRequest], Advantages]) -> Callable[[Node], int]:
+    """Return the work of a critic node."""
+
+    def serve(node: Node) -> int:
+        node.server(ADVANTAGES, answers)
+        node.ready()
+        while node.ok():
+            node.spin(0.1)
+        return 0
+
+    return serve
+
+
 def test_a_reset_while_the_critic_is_asked_drops_the_rollout(tmp_path):
     """It counts as done all the same, because others may have had their answers and learned from it."""
     asked = []
@@ -165,15 +178,8 @@ def test_a_reset_while_the_critic_is_asked_drops_the_rollout(tmp_path):
         table = np.zeros((STEPS, 3), np.float32)
         return Advantages(table, table, table, 1)
 
-    def serve(node: Node) -> int:
-        node.server(ADVANTAGES, answer)
-        node.ready()
-        while node.ok():
-            node.spin(0.1)
-        return 0
-
     with simulation("right") as world:
-        world.start("critic", serve)
+        world.start("critic", critic_that(answer))
         worker = start(world, "left", training(tmp_path, updates=2, critic={"mode": "centralized"}))
         right = world.hands["right"]
         for tick in range(STEPS):
@@ -187,18 +193,11 @@ def test_a_reset_while_the_critic_is_asked_drops_the_rollout(tmp_path):
 
 
 def test_a_critic_that_refuses_ends_the_agent_with_what_it_said(tmp_path):
-    def serve(node: Node) -> int:
-        node.server(ADVANTAGES, refuse)
-        node.ready()
-        while node.ok():
-            node.spin(0.1)
-        return 0
-
     def refuse(request: AdvantageRequest) -> Advantages:
         raise RolloutError("gamma is 0.5")
 
     with simulation("right") as world:
-        world.start("critic", serve)
+        world.start("critic", critic_that(refuse))
         worker = start(world, "left", training(tmp_path, critic={"mode": "centralized"}))
         right = world.hands["right"]
         for tick in range(STEPS):

@@ -15,8 +15,8 @@ from agents.baselines_voltage import (
     integral_voltage,
     nominal_setpoint,
 )
-from agents.description import GridView
 from agents.errors import SettingsError
+from tests.agents.descriptions import view_in
 
 
 def in_band(name, rule, episodes=1, **options):
@@ -84,12 +84,7 @@ def test_the_nominal_setpoint_is_the_nearest_there_is():
 
 def test_rules_are_made_from_what_an_agent_knows_of_the_grid():
     spec = simulator.make("microgrid6", observation="neighbours").spec
-    view = GridView(
-        grid=spec.name, agent="dg_5", agents=spec.agents, epoch=0, n_envs=2, dt_s=spec.dt_s,
-        observation_space=spec.observation_spaces["dg_5"], action_space=spec.action_spaces["dg_5"],
-        feature_names=spec.observation_names["dg_5"], action_names=spec.action_names["dg_5"],
-        neighbours=spec.neighbours["dg_5"], masked=False, mode="lockstep", config_sha256="", partition="",
-    )  # fmt: skip
+    view = view_in(spec, "dg_5")
     low = np.zeros((2, 18), np.float32)
     low[:, [7, 16]] = -2.0  # v_bd of both at 0.9 pu
     assert nominal_setpoint(view).act(low).tolist() == [0, 0]
@@ -98,12 +93,7 @@ def test_rules_are_made_from_what_an_agent_knows_of_the_grid():
 
 def test_consensus_needs_a_neighbours_voltage():
     spec = simulator.make("microgrid6").spec
-    view = GridView(
-        grid=spec.name, agent="dg_5", agents=spec.agents, epoch=0, n_envs=2, dt_s=spec.dt_s,
-        observation_space=spec.observation_spaces["dg_5"], action_space=spec.action_spaces["dg_5"],
-        feature_names=spec.observation_names["dg_5"], action_names=spec.action_names["dg_5"],
-        neighbours=spec.neighbours["dg_5"], masked=False, mode="lockstep", config_sha256="", partition="",
-    )  # fmt: skip
+    view = view_in(spec, "dg_5")
     with pytest.raises(SettingsError, match="observation: neighbours, or use integral_voltage"):
         consensus_voltage(view)
     low = np.zeros((2, 9), np.float32)

@@ -14,7 +14,7 @@ from agents.description import GridView
 from agents.errors import SettingsError
 from agents.memory import Memory, memory_of
 from agents.recipe import MemorySettings, Recipe
-from tests.agents.descriptions import view
+from tests.agents.descriptions import view, view_in
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -25,14 +25,7 @@ E = 3
 def unit() -> GridView:
     """Return what battery_33 knows of the frequency grid."""
     spec = simulator.make("frequency68").spec
-    return GridView(
-        grid=spec.name, agent="battery_33", agents=spec.agents, epoch=0, n_envs=E, dt_s=spec.dt_s,
-        observation_space=spec.observation_spaces["battery_33"],
-        action_space=spec.action_spaces["battery_33"],
-        feature_names=spec.observation_names["battery_33"], action_names=spec.action_names["battery_33"],
-        neighbours=spec.neighbours["battery_33"], masked=False, mode="lockstep", config_sha256="",
-        partition=spec.partition,
-    )  # fmt: skip
+    return view_in(spec, "battery_33", E)
 
 
 def observations(ticks: int) -> np.ndarray:

@@ -11,11 +11,11 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import simulator
 from agents.baselines_frequency import FORECAST, TUNED, USUAL, Gains, PiAgc, pi_agc
-from agents.description import GridView
 from agents.errors import SettingsError
 from simulator.errors import PartitionError
 from simulator.frequency import family
 from simulator.frequency.observe import FEATURES
+from tests.agents.descriptions import view_in
 
 UNITS = family.agent_names("frequency68")
 
@@ -179,13 +179,7 @@ def test_agc_shares_sum_up_to_one():
 def test_agc_is_made_from_the_description_of_an_agent(halves: str):
     for options, agent in (({}, "gas_53"), ({"partition": halves}, "west")):
         spec = family.make_grid("frequency68", 2, 0, **options).spec
-        view = GridView(
-            grid=spec.name, agent=agent, agents=spec.agents, epoch=0, n_envs=2, dt_s=spec.dt_s,
-            observation_space=spec.observation_spaces[agent], action_space=spec.action_spaces[agent],
-            feature_names=spec.observation_names[agent], action_names=spec.action_names[agent],
-            neighbours=spec.neighbours[agent], masked=False, mode="lockstep", config_sha256="",
-            partition=spec.partition,
-        )  # fmt: skip
+        view = view_in(spec, agent)
         expected = agc(spec, TUNED)[agent]
         np.testing.assert_allclose(pi_agc(view).share, expected.share)
         assert pi_agc(view).act(np.zeros((2, len(view.feature_names)), np.float32)).shape == (
