@@ -50,6 +50,9 @@ class Study(Section):
     baselines: list[Reference] = Field(default_factory=list)
     metrics: list[str] = Field(default_factory=list)  # columns: COMMON, or a measure (launch.measures)
     loss_against: Reference | None = None  # a column: loss (minus the return) over that of this baseline
+    rivals: list[str] = Field(
+        default_factory=list
+    )  # variants that all are compared with, as with the baselines
     conditions: dict[str, Overrides] = Field(default_factory=dict)  # each policy plays under each of these
     notes: dict[str, str] = Field(default_factory=dict)  # variant or baseline -> what to know of its row
 
@@ -97,6 +100,11 @@ def read_study(path: Path) -> Study:
         Fault(root.place(("notes",)), f"notes.{name}", f"no such row, {did_you_mean(name, shown)}")
         for name in study.notes
         if name not in shown
+    ]
+    faults += [
+        Fault(root.place(("rivals",)), "rivals", f"no variant {name!r}, {did_you_mean(name, study.variants)}")
+        for name in study.rivals
+        if name not in study.variants
     ]
     if len(set(study.seeds)) < len(study.seeds):
         faults.append(Fault(root.place(("seeds",)), "seeds", f"{study.seeds} has a seed twice"))

@@ -32,7 +32,7 @@ _EXTREMES = ("max ", "min ")  # measures that no mean is taken of
 
 def results_table(study: Study, scores: Sequence[Score]) -> str:
     """Return the table of a study whose policies are compared under one condition."""
-    rivals = [score for score in scores if not score.variant]
+    rivals = [score for score in scores if not score.variant or score.policy in study.rivals]
     heads = ["policy", "return", "median"]
     if study.loss_against:
         heads.append(f"loss / {study.loss_against}")

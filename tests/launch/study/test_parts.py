@@ -88,6 +88,7 @@ def test_every_shipped_study_can_begin(path, tmp_path, monkeypatch):
             "fixed: 3, evaluator.episodes: 9}",
             r"conditions\.late: evaluator\.episodes is for the",
         ),
+        ("[random]", "[random]\nrivals: [othr]", r"rivals: no variant 'othr', did you mean other\?"),
         ("[random]", "[random]\nnotes: {othr: x}", r"notes\.othr: no such row, did you mean other\?"),
     ],
 )
@@ -229,6 +230,22 @@ def test_losses_are_told_as_shares_of_the_baselines_and_extremes_over_all_episod
     assert cells[3].startswith("0.5 [")
     assert cells[4] == "6"
     assert cells[5].startswith("100 % [")
+
+
+def test_variants_may_be_compared_with_each_other(tmp_path):
+    study = written(tmp_path, STUDY.replace("seeds: [0]", "seeds: [0]\nrivals: [other]"))
+    scores = [
+        score("on time", "on time", "", [[1, 2], [3, 2]]),
+        score("other", "other", "", [[1, 1], [2, 3]]),
+        score("random", "", "", [0, 9]),
+    ]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in
+            table.results_table(study, scores).splitlines() if line.startswith("|")]  # fmt: skip
+    column = rows[0].index("better than other")
+    assert rows[2][column].startswith("56 % [")  # 2.5 of 4 pairs, then 2 of 4
+    assert (rows[3][0], rows[3][column]) == ("other", "")
+    assert rows[4][column].startswith("50 % [")
+    assert rows[0].index("better than random") == column + 1
 
 
 def test_what_was_trained_for_all_conditions_is_held_against_each_specialist(tmp_path):
