@@ -59,7 +59,7 @@ def test_a_run_ends_when_its_simulator_is_stopped(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_was_ended_in_order_comes_back(tmp_path: Path) -> None:
-    with supervise(tmp_path / "run", ensemble(agent("a", ticks=100))) as run:
+    with supervise(tmp_path / "run", ensemble(agent("a", ticks=200))) as run:
         run.wait_until_ready()
         run.node("broker").terminate()
         output = run.finish()
