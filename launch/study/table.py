@@ -66,12 +66,14 @@ def provenance(
 ) -> str:
     """Return where the numbers come from, one line of Markdown per thing; `runs` are of each variant."""
     records = [record for of_variant in runs.values() for record in of_variant]
-    made = {variant: " and ".join(sorted({r.commit for r in found})) for variant, found in runs.items()}
-    several = len(set(made.values())) > 1
-    commits = [f"{commit} ({variant})" if several else commit for variant, commit in made.items()]
+    made: dict[str, list[str]] = {}
+    for variant, found in runs.items():
+        made.setdefault(" and ".join(sorted({record.commit for record in found})), []).append(variant)
+    usual, *others = sorted(made, key=lambda commit: -len(made[commit])) or ["none"]
+    commits = [usual, *(f"{commit} for {' and '.join(made[commit])}" for commit in others)]
     lines = [
         f"`{command}`",
-        f"commit {', '.join(dict.fromkeys(commits))}; seeds {', '.join(map(str, study.seeds))}; "
+        f"commit {', '.join(commits)}; seeds {', '.join(map(str, study.seeds))}; "
         f"{study.scenarios.episodes} scenarios of `evaluator.seed: {study.scenarios.seed}`, the same for all",
     ]
     if timings:

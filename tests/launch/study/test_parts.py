@@ -232,6 +232,14 @@ def test_losses_are_told_as_shares_of_the_baselines_and_extremes_over_all_episod
     assert cells[5].startswith("100 % [")
 
 
+def test_a_table_says_which_commit_made_which_variant(tmp_path):
+    study = written(tmp_path)
+    one, two, three = (Record("python ...", commit, "2 cores", 1.0, 1) for commit in ("c1", "c2", "c3"))
+    assert "commit c1; seeds 0;" in table.provenance(study, "x", {"on time": [one], "other": [one]}, [])
+    text = table.provenance(study, "x", {"on time": [one, three], "other": [two], "late": [two]}, [])
+    assert "commit c2, c1 and c3 for on time; seeds 0;" in text
+
+
 def test_variants_may_be_compared_with_each_other(tmp_path):
     study = written(tmp_path, STUDY.replace("seeds: [0]", "seeds: [0]\nrivals: [other]"))
     scores = [
