@@ -120,13 +120,12 @@ def test_large_recordings_are_split_into_files_that_follow_each_other(address: s
         with in_thread(recording.run, recording.stop):
             assert await_nodes(sender, ["recorder"]) == []
             until(tap.node, lambda: list(folder.glob("*")))
-            for tick in range(90):
-                publisher.publish(observation(tick, width=200))
-                if tick % 30 == 29:
-                    done = tick + 1
-                    until(tap.node, lambda: len(tap.of("/t")) == done)  # noqa: B023 - called at once
-                    seen = len(list(folder.iterdir()))
-                    until(tap.node, lambda: len(list(folder.iterdir())) > seen)  # noqa: B023
+            for first in range(0, 90, 30):
+                files = len(list(folder.iterdir()))  # before: the recorder may be done before the tap is
+                for tick in range(first, first + 30):
+                    publisher.publish(observation(tick, width=200))
+                until(tap.node, lambda: len(tap.of("/t")) == first + 30)  # noqa: B023 - called at once
+                until(tap.node, lambda: len(list(folder.iterdir())) > files)  # noqa: B023
     assert len(list(folder.glob("bag_*.mcap"))) >= 3
     verdict = verify(folder)
     assert verdict.whole
