@@ -35,7 +35,12 @@ class AgentNode:
         Returns:
             the process's exit code.
         """
-        seat = Seat(self._node, self._agent)
+        try:
+            seat = Seat(self._node, self._agent)
+        except SimulatorGoneError:
+            if self._node.ok():
+                raise
+            return 0  # stopped before there was a grid
         self._node.set_status("ready")
         try:
             if self._settings.mode == "train" and self._settings.baseline is None:

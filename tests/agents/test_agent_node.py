@@ -20,16 +20,17 @@ from agents.critic.settings import CriticSettings
 from agents.ensemble_files import newest_agent_file, read_card
 from agents.errors import AgentsError, SettingsError
 from agents.learner import Learner
+from agents.node import AgentNode
 from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
 from agents.settings import AgentSettings
 from broker import Node, topics
 from broker.errors import ServiceError
-from broker.messages import AdvantageRequest, Advantages, Observation
-from broker.services import ADVANTAGES
+from broker.messages import AdvantageRequest, Advantages, Observation, RegistryRequest
+from broker.services import ADVANTAGES, NODES
 from tests.agents.learners import STEPS, simulation, small, start, stop_after_one_update, train, training
-from tests.simulation import wait_for
+from tests.simulation import Worker, wait_for
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -243,6 +244,17 @@ def test_a_stopped_learner_saves_what_it_has_learned(tmp_path):
     entry = newest_agent_file(tmp_path / "models", "left")
     assert entry.updates == 1
     assert PPO.load(tmp_path / "models" / entry.file, device="cpu").num_timesteps == STEPS * 3
+
+
+def test_an_agent_that_is_stopped_before_there_is_a_grid_ends_in_order():
+    worker = Worker("left", "memory://nobody", lambda node: AgentNode(node, training()).run())
+    with Node("watcher", "memory://nobody") as watcher:
+        watcher.ready()
+        worker.start()
+        nodes = watcher.client(NODES)
+        wait_for(watcher, lambda: '"left"' in nodes.call(RegistryRequest(), 5.0).records)
+        worker.node.stop()
+        assert worker.end() == 0
 
 
 def test_a_rule_follows_the_world_through_resets():
