@@ -152,10 +152,12 @@ class ScadaLink:
         """
         if agent not in self._down:
             late = np.full(self._spec.n_envs, action is None)
-            if action is None:
+            if action is not None:
+                self._direct[agent] = action
+                return action, late
+            if self.config.of(agent).command.on_missing == "default":
                 return resting, late
-            self._direct[agent] = action
-            return action, late
+            return self._as_action(agent, as_rows(self._direct[agent]), resting), late
         channel = self._down[agent]
         if action is not None:
             channel.send(as_rows(action), tick, time_s)
@@ -163,10 +165,7 @@ class ScadaLink:
         rows, late = delivery.values, ~delivery.fresh
         if channel.config.on_missing == "default":
             rows = np.where(late[:, None], as_rows(resting), rows)
-        space = self._spec.action_spaces[agent]
-        if isinstance(space, spaces.Box):
-            return np.clip(rows.reshape(resting.shape), space.low, space.high), late
-        return np.rint(rows).astype(np.int64).reshape(resting.shape), late
+        return self._as_action(agent, rows, resting), late
 
     @property
     def in_flight_dim(self) -> int:
@@ -174,9 +173,19 @@ class ScadaLink:
         return sum(channel.in_flight_dim for channel in (*self._up.values(), *self._down.values()))
 
     def in_flight(self, tick: int) -> Float32:
-        """Return (E, in_flight_dim): what is under way in all channels, measurements first."""
-        tables = [channel.in_flight(tick) for channel in (*self._up.values(), *self._down.values())]
+        """Return (E, in_flight_dim): what is under way in all channels, measurements first.
+
+        Measurements of this tick are under way already; the newest commands are those of the tick before.
+        """
+        tables = [channel.in_flight(tick) for channel in self._up.values()]
+        tables += [channel.in_flight(tick - 1) for channel in self._down.values()]
         return np.concatenate([np.zeros((self._spec.n_envs, 0), np.float32), *tables], axis=1)
+
+    def _as_action(self, agent: str, rows: Float32, like: NDArray[np.generic]) -> NDArray[np.generic]:
+        space = self._spec.action_spaces[agent]
+        if isinstance(space, spaces.Box):
+            return np.clip(rows.reshape(like.shape), space.low, space.high)
+        return np.rint(rows).astype(np.int64).reshape(like.shape)
 
     def _with_age(self, tick: int) -> Shown:
         shown, observations = self._last_shown, {}
@@ -193,9 +202,10 @@ class ScadaLink:
         return np.concatenate([observations[agent], masks[agent].astype(np.float32)], axis=1)
 
     def _streams(self, seed: int, index: int, way: int, copies_per_scenario: int) -> Streams:
+        """Return streams that no grid has: their keys have at most two words, these three and four."""
         n_agents = len(self._spec.agents)  # the number of no agent: what is drawn once per episode is for all
         return Streams(
-            np.random.SeedSequence(seed, spawn_key=(index, way)),
+            np.random.SeedSequence(seed, spawn_key=(index, way, 0)),
             np.random.SeedSequence(seed, spawn_key=(n_agents, way)),
             copies_per_scenario,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -197,6 +199,36 @@ def test_in_flight_holds_what_is_under_way_newest_first():
     assert world.link.in_flight_dim == frames[6].in_flight.shape[1] == 8
 
 
+@pytest.mark.parametrize("delay", [1, 2, 3])
+def test_in_flight_ends_with_the_command_that_acts_next(delay):
+    world = World(CounterGrid(n_envs=1, length=100, box=True), commands(delay=Delay(fixed=delay)))
+    world.reset(0)
+    frames = [world.step({a: np.full((1, 1), tick / 10, np.float32) for a in ("left", "right")})
+              for tick in range(1, 9)]  # fmt: skip
+    for before, after in itertools.pairwise(frames):
+        assert before.in_flight.shape == (1, 2 * delay)
+        assert before.in_flight[0, delay - 1] == after.applied["left"][0, 0]
+
+
+def test_in_flight_tells_in_how_many_ticks_a_command_acts():
+    config = commands(delay=Delay(distribution="choice", choices=(2.0,)))
+    world = World(CounterGrid(n_envs=1, length=100, box=True), config)
+    world.reset(0)
+    one = np.ones((1, 1), np.float32)
+    left = [world.step({"left": one, "right": one}).in_flight[0, :4].tolist() for _ in range(3)]
+    assert left == [[1, 2, 0, 0], [1, 2, 1, 1], [1, 2, 1, 1]]
+
+
+def test_what_is_lost_is_not_drawn_from_a_scenarios_stream():
+    seed, ticks = 3, 40
+    world = World(CounterGrid(n_envs=1, length=100), link(loss=0.5))
+    frames = run(world, ticks, seed)
+    lost = np.array([frame.measured_ticks["left"][0] < tick for tick, frame in enumerate(frames)][1:])
+    scenario = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))  # copy 0, episode 0
+    assert 10 < lost.sum() < 30
+    assert not np.array_equal(lost, scenario.random(ticks) < 0.5)
+
+
 def test_masks_travel_with_the_measurement_they_belong_to():
     now, late = World(CounterGrid(length=100), fixed_delay(0)), World(CounterGrid(length=100), fixed_delay(2))
     fresh, delayed = run(now, 12), run(late, 12)
@@ -220,6 +252,22 @@ def test_a_missing_agent_gets_the_fallback_and_a_refused_one_says_so():
     frame = world.step({"left": np.ones(3, int)}, refused=["right"])
     assert frame.verdicts[0, 1] == Verdict.ILLEGAL
     assert "not in the agent's action space" in world.spec.reasons[frame.verdict_details[0, 1]]
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e-12], ids=["clean", "lossy"])
+@pytest.mark.parametrize("box", [False, True])
+def test_a_missing_agents_command_is_held_where_the_link_is_told_to_hold(loss, box):
+    world = World(CounterGrid(length=100, box=box), commands(on_missing="hold", loss=loss))
+    world.reset(0)
+    action = np.ones((3, 1), np.float32) if box else np.full(3, 2)
+    rest = world.fallback("right")
+    assert not world.step({"right": rest}, missing=["left"]).applied["left"].any()  # nothing to hold yet
+    world.step({"left": action, "right": rest})
+    for _ in range(2):
+        frame = world.step({"right": rest}, missing=["left"])
+        assert np.array_equal(frame.applied["left"], action)
+        assert frame.applied["left"].dtype == action.dtype
+        assert (frame.verdicts[:, 0] == Verdict.LATE).all()
 
 
 def test_the_age_feature_is_the_age_in_ticks():
