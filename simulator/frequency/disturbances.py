@@ -20,7 +20,8 @@ FORECAST_STEP_S = 60.0
 FORECAST_CORRELATION = 0.8  # of the relative errors of neighbouring forecast steps
 RENEWABLE_MEAN_MW = (30.0, 70.0)  # each, drawn per episode; at the default share
 RENEWABLE_MAX_MW = 100.0
-FLEET_LIMIT_MW = 300.0  # ramp events keep the fleet within this of its mean
+NOMINAL_FLEET_MW = 700.0  # mean output of the 68-bus grid's 14 renewables, for which ramp events are made
+FLEET_LIMIT_MW = 300.0  # ramp events keep that fleet within this of its mean
 _BLOCK = 32  # ticks of noise drawn at once for one copy
 _FOREVER = np.iinfo(np.int64).max
 
@@ -54,7 +55,9 @@ class Disturbances:
         self._schedule = system.load_mw
         n_bus, n_ren = system.n_bus, len(fleet.renewable_bus)
         mean = float(np.mean(RENEWABLE_MEAN_MW)) * n_ren
-        self.renewable_scale = options.renewable_share * float(system.load_mw.sum()) / max(mean, 1.0)
+        fleet_mw = options.renewable_share * float(system.load_mw.sum()) if n_ren else 0.0
+        self.renewable_scale = fleet_mw / max(mean, 1.0)
+        self._ramp_scale = fleet_mw / NOMINAL_FLEET_MW
         self._parts = np.cumsum([n_bus, 1, n_ren, FORECAST_STEPS])
         self._decay = float(np.exp(-dt_s / TAU_S))
         self._lead = np.rint(FORECAST_STEP_S / dt_s * np.arange(1, FORECAST_STEPS + 1)).astype(np.int64)
@@ -125,7 +128,7 @@ class Disturbances:
         self.renewable_mean_mw[e] = rng.uniform(*RENEWABLE_MEAN_MW, n_ren) * self.renewable_scale
         self._start_hour[e] = rng.uniform(0.0, 24.0)
         self._start_day[e] = rng.integers(7)
-        self._ramp[e] = ramp_path(rng, options, self._ramp.shape[1], self._dt_s) * self.renewable_scale
+        self._ramp[e] = ramp_path(rng, options, self._ramp.shape[1], self._dt_s) * self._ramp_scale
         self.machine_lost_mw[e], self._machine_until[e] = 0.0, _FOREVER
         self._load_lost_mw[e], self._load_until[e] = 0.0, _FOREVER
         self.branch_out[e], self._branch_until[e] = -1, _FOREVER

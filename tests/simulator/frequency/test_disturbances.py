@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,21 @@ def test_forecasts_are_of_the_fleets_ramp_ahead():
             np.corrcoef(np.array(forecasts)[:-lead, :, k].ravel(), np.array(fleet)[lead:].ravel())[0, 1]
             > 0.99
         )
+
+
+@pytest.mark.parametrize("sites", [0, 1, 7])
+def test_ramps_are_a_share_of_the_fleet_however_many_renewables_it_has(sites: int):
+    fleet = replace(FLEET, renewable_bus=FLEET.renewable_bus[:sites])
+    forecasts = []
+    for which in (FLEET, fleet):
+        around = Disturbances(
+            SYSTEM, which, Options(**CALM | {"ramps_per_hour": 40.0}, forecast_error=0.0), 8, 2.0
+        )
+        around.start(np.ones(8, bool), 0, np.zeros(8, np.int64))
+        forecasts.append(run(around, 400, "forecast_mw"))
+    everywhere, there = (np.abs(forecast).max() for forecast in forecasts)
+    assert everywhere <= 300.0
+    assert 100.0 <= there <= 300.0 if sites else there == 0.0
 
 
 def test_forecast_errors_are_ten_percent_and_correlated():
