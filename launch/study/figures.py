@@ -18,6 +18,7 @@ _DASHES = ("-", "--", ":")
 # Paul Tol's "bright" scheme, distinguishable for colour-blind readers; baselines are grey.
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 _GREYS = ("#222222", "#666666", "#999999", "#bbbbbb", "#dddddd")
+_WIDE = 5.0  # ratio of losses from which an axis is logarithmic
 
 Float64 = NDArray[np.float64]
 
@@ -53,6 +54,9 @@ def learning_curves(runs: Mapping[str, Sequence[Path]]) -> bytes | None:
             )
     if not axes.lines:
         return None
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    if drawn.max() < 0 and drawn.min() < _WIDE * drawn.max():  # losses over decades: equal ratios look equal
+        axes.set_yscale("symlog", linthresh=-drawn.max())
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return in training")
     axes.legend(frameon=False, fontsize=8)
