@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.critic.digest import rollout_digest
 from agents.critic.independent import IndependentCritic
 from agents.critic.settings import CriticSettings
-from agents.errors import SettingsError
+from agents.errors import SettingsError, SimulatorGoneError
 from agents.own_critic import OwnCritic, Table
 from agents.seat import Seat
 from agents.settings import AgentSettings
@@ -44,6 +44,7 @@ class CriticClient:
             ServiceError: the critic cannot value this rollout.
             EpochChangedError: because the world was reset or restarted meanwhile.
             RequestTimeoutError: there is no critic within the deadline.
+            SimulatorGoneError: the node was stopped meanwhile.
         """
         steps = len(rewards)
         request = AdvantageRequest(
@@ -63,8 +64,11 @@ class CriticClient:
         while True:
             try:
                 return self._client.call(request, timeout_s=10.0)
-            except (RequestTimeoutError, ServiceUnavailableError):
-                if time.monotonic() > until or not self._seat.node.ok():
+            except (RequestTimeoutError, ServiceUnavailableError) as error:
+                if not self._seat.node.ok():
+                    msg = f"agent '{self._seat.agent}': was stopped while it asked the critic"
+                    raise SimulatorGoneError(msg) from error
+                if time.monotonic() > until:
                     raise
                 self._seat.node.spin(0.2)
             except ServiceError:

@@ -206,11 +206,12 @@ class MaskableEnsemblePPO(SharedCriticAlgorithm, MaskablePPO):  # type: ignore[m
     rollout_buffer: MaskableEnsembleRolloutBuffer
 
     def train(self) -> None:
-        """As in sb3_contrib; but a rollout without any choice is left out.
+        """As in sb3_contrib; but a rollout whose choices have no advantage over each other is left out.
 
-        Its gradient is zero, and Adam would go on in the direction of earlier rollouts.
+        There is none, one, or all are equal: the gradient is zero, and Adam would go on in the direction of
+        earlier rollouts.
         """
-        if self.rollout_buffer.choice.any():
+        if self.rollout_buffer.advantages.any():  # those of forced actions are 0
             super().train()
 
 

@@ -24,7 +24,7 @@ class SettingsError(AgentsError, ValueError):
 
 
 class SimulatorGoneError(AgentsError):
-    """The simulator fell silent, or this agent was told to stop while it waited for it."""
+    """The simulator fell silent, or this agent was told to stop while it waited."""
 
 
 class EpochChangedError(AgentsError):

@@ -99,6 +99,8 @@ class Learner:
                 self._seat.node.log("warning", f"{change}; the rollout in progress is dropped")
                 self._drop_rollout()
             except SimulatorGoneError:
+                if self._model.rollout_buffer.full:  # stopped while it asked for advantages: nothing learned
+                    self._model.num_timesteps -= self._rollout_size
                 self._drop_rollout()
                 self.save()
                 raise

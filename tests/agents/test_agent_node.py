@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -241,6 +242,32 @@ def test_a_checkpoint_of_another_memory_is_refused_with_what_to_do(tmp_path):
 
 def test_a_stopped_learner_saves_what_it_has_learned(tmp_path):
     stop_after_one_update(training(tmp_path, updates=50, checkpoint_every=50))
+    entry = newest_agent_file(tmp_path / "models", "left")
+    assert entry.updates == 1
+    assert PPO.load(tmp_path / "models" / entry.file, device="cpu").num_timesteps == STEPS * 3
+
+
+def test_a_learner_that_is_stopped_while_it_asks_the_critic_saves_what_it_has_learned(tmp_path):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def answer(request):
+        if request.first_tick > 0:
+            asked.set()
+            go_on.wait(30.0)
+        zeros = np.zeros((STEPS, 3), np.float32)
+        return Advantages(zeros, zeros, zeros, 1)
+
+    with simulation("right") as world:
+        world.start("critic", critic_that(answer))
+        settings = training(tmp_path, updates=9, checkpoint_every=9, critic={"mode": "centralized"})
+        worker = start(world, "left", settings)
+        right = world.hands["right"]
+        for tick in range(2 * STEPS):
+            right.await_tick(tick), right.act(tick)
+        assert asked.wait(30.0)
+        worker.node.stop()
+        assert worker.end() == 0
+        go_on.set()
     entry = newest_agent_file(tmp_path / "models", "left")
     assert entry.updates == 1
     assert PPO.load(tmp_path / "models" / entry.file, device="cpu").num_timesteps == STEPS * 3

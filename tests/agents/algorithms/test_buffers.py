@@ -137,8 +137,21 @@ def test_one_choice_of_several_is_a_choice(critic: Callable[..., str]) -> None:
     assert buffer.choice.tolist() == [[False], [True], [True]]
 
 
-def test_a_rollout_without_any_choice_changes_nothing(critic: Callable[..., str]) -> None:
-    world = TinyWorld(DISCRETE)
+class OneChoice(TinyWorld):
+    """Once forced, every action is, but for one of copy 0 in eight ticks."""
+
+    def _observe(self) -> np.ndarray:
+        seen = super()._observe()
+        self.ticks = getattr(self, "ticks", 0) + 1
+        self.no_choice[0] &= self.ticks % 16 != 0  # a tick observes twice
+        return seen
+
+
+@pytest.mark.parametrize("kind", [TinyWorld, OneChoice], ids=["none", "one"])
+def test_a_rollout_without_a_choice_that_is_better_than_another_changes_nothing(
+    kind: type[TinyWorld], critic: Callable[..., str]
+) -> None:
+    world = kind(DISCRETE)
     model = MaskableEnsemblePPO(
         "MlpPolicy", world, critic=critic(), n_steps=8, batch_size=16, ent_coef=0.01, seed=0
     )
@@ -147,6 +160,7 @@ def test_a_rollout_without_any_choice_changes_nothing(critic: Callable[..., str]
     world.forced = 1.0
     model.drop_rollout()
     model.learn(64, reset_num_timesteps=False)
+    assert model.rollout_buffer.choice.sum() == (kind is OneChoice)
     assert np.array_equal(model.policy.parameters_to_vector(), before)
 
 
