@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import torch as th
+from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -97,6 +98,12 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
         )
 
     def _setup_model(self) -> None:
+        if isinstance(self.observation_space, spaces.Dict):
+            message = (
+                f"{type(self).__name__} got observations {self.observation_space}, expected one array: flatten "
+                "them (gymnasium.wrappers.FlattenObservation)"
+            )
+            raise SetupError(message)
         restored = self.__dict__.get("generators")  # load() put them there
         self.rollout_buffer_class = self.buffer_type
         self.rollout_buffer_kwargs = {

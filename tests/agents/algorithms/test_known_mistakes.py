@@ -140,6 +140,13 @@ def test_what_belongs_to_a_value_network_is_refused(
         algorithm(policy, TinyWorld(space), critic=critic(), n_steps=16, **arguments)
 
 
+def test_observations_of_several_parts_are_refused_with_what_to_do(critic: Callable[..., str]) -> None:
+    world = TinyWorld(BOX)
+    world.observation_space = spaces.Dict({"local": world.observation_space})
+    with pytest.raises(SetupError, match=r"got observations Dict\('local'.*FlattenObservation"):
+        EnsemblePPO(ActorPolicy, world, critic=critic(), n_steps=16)
+
+
 def test_a_stock_policy_is_refused(critic: Callable[..., str]) -> None:
     from stable_baselines3.common.policies import ActorCriticPolicy
 
