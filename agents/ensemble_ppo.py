@@ -100,8 +100,8 @@ class SharedCriticAlgorithm(OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         if isinstance(self.observation_space, spaces.Dict):
             message = (
-                f"{type(self).__name__} got observations {self.observation_space}, expected one array: flatten "
-                "them (gymnasium.wrappers.FlattenObservation)"
+                f"{type(self).__name__} got observations {self.observation_space}, expected one array: "
+                "flatten them (gymnasium.wrappers.FlattenObservation)"
             )
             raise SetupError(message)
         restored = self.__dict__.get("generators")  # load() put them there

@@ -14,6 +14,8 @@ from agents.settings import AgentSettings
 from broker import Node
 from broker.stopwatch import Stopwatch
 
+STOPPED = 143  # exit code of an agent that was stopped before its work was done, as by SIGTERM
+
 
 class AgentNode:
     """One agent.
@@ -33,14 +35,14 @@ class AgentNode:
         """Take the seat and act until the work is done or the simulator is gone.
 
         Returns:
-            the process's exit code.
+            the process's exit code: 0 when the work is done, STOPPED if it was told to end before.
         """
         try:
             seat = Seat(self._node, self._agent)
         except SimulatorGoneError:
             if self._node.ok():
                 raise
-            return 0  # stopped before there was a grid
+            return STOPPED  # before there was a grid
         self._node.set_status("ready")
         try:
             if self._settings.mode == "train" and self._settings.baseline is None:
@@ -53,6 +55,7 @@ class AgentNode:
         except SimulatorGoneError:
             if self._node.ok():
                 raise
+            return STOPPED
         self._node.set_status("done", tick=seat.tick)
         return 0
 

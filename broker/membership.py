@@ -142,8 +142,12 @@ class Membership:
         """Let the next heartbeat come now: there is news that others wait for."""
         self._due.set()
 
-    def leave(self) -> None:
-        """Stop renewing, and tell the broker the last status and farewell, if it is there."""
+    def leave(self, *, failed: bool = False) -> None:
+        """Stop renewing, and tell the broker the last status and farewell, if it is there.
+
+        Args:
+            failed: whether an error ends the node; what it has latched then stays for its next life.
+        """
         self._leaving.set()
         self._due.set()
         if self._thread is None:
@@ -151,7 +155,7 @@ class Membership:
         self._thread.join()
         try:
             self._renew(_FAREWELL_S)
-            self._request("leave", _FAREWELL_S)
+            self._request("leave", _FAREWELL_S, failed=failed)
         except BrokerError as error:
             _LOG.debug("%s left without a word: %s", self._node, error)
 

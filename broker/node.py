@@ -69,6 +69,7 @@ class Node:
         self._in_use = threading.RLock()  # held by `spin`
         self._depth = 0
         self._close_wanted = self._closed = False
+        self._failed = False
         self._log = self.publisher(topics.LOG, LogRecord)
         self.server(parameters_of(name), self.parameters.answer)
 
@@ -242,7 +243,7 @@ class Node:
             self._close_wanted = self._depth > 0  # called by a handler of `spin`
             if not self._close_wanted and not self._closed:
                 self._closed = True
-                self._membership.leave()
+                self._membership.leave(failed=self._failed)
                 self._transport.close()
 
     def __enter__(self) -> Self:
@@ -251,6 +252,7 @@ class Node:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._failed = kind is not None and issubclass(kind, Exception)
         self.close()
 
     def _pump(self, timeout_s: float) -> bool:

@@ -157,7 +157,8 @@ class Switchboard:
         if self.registry.renew(letter.body["node"], letter.body["incarnation"], now_s) is None:
             return _answered(route, self._done(letter))
         outcome = self._forget(letter.body["node"], "it has left")
-        self.registry.unlatch(letter.body["node"])
+        if letter.body.get("failed") is not True:
+            self.registry.unlatch(letter.body["node"])
         outcome.letters.append((route, self._done(letter)))
         return outcome
 

@@ -20,7 +20,7 @@ def assemble(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, addre
     if spec.record:
         parts.append(bags.recorder(spec, folder, address))
     parts += [_extra(spec, name) for name in spec.nodes]
-    parts.append(_simulator(spec, folder, address))
+    parts.append(_simulator(spec, agents, folder, address))
     parts += _critic(spec, agents, folder, address)
     parts += [_agent(spec, agents, index, folder, address) for index in range(len(agents))]
     if spec.player is not None:
@@ -58,7 +58,7 @@ def _extra(spec: LaunchSpec, name: str) -> Node:
     )
 
 
-def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
+def _simulator(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder, address: str) -> Node:
     wanted = spec.simulator
     config: dict[str, Any] = {
         "grid": wanted.grid,
@@ -75,6 +75,7 @@ def _simulator(spec: LaunchSpec, folder: RunFolder, address: str) -> Node:
         "period_s": wanted.period_s,
         "wait_for": [nodes.RECORDER] if spec.record else [],
         "lifespan_ticks": wanted.lifespan_ticks,
+        "companions": [name for name in agents if _accompanies(spec, agents, name)],
         "run_dir": str(folder.path),
     }
     return Node(
@@ -125,9 +126,16 @@ def _learns(spec: LaunchSpec, name: str) -> bool:
     return spec.agents.mode == "train" and (own.baseline or spec.agents.baseline) is None
 
 
+def _accompanies(spec: LaunchSpec, agents: tuple[str, ...], name: str) -> bool:
+    """Return whether an agent that does not learn acts beside some that do, until they are done."""
+    external = spec.agents.overrides.get(name, AgentSpec()).external
+    return not external and not _learns(spec, name) and any(_learns(spec, other) for other in agents)
+
+
 def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFolder, address: str) -> Node:
     name = agents[index]
     every, own = spec.agents, spec.agents.overrides.get(name, AgentSpec())
+    accompanies = _accompanies(spec, agents, name)
     config = {
         "mode": every.mode,
         "algorithm": own.algorithm or every.algorithm,
@@ -142,7 +150,7 @@ def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFol
         "baseline": own.baseline or every.baseline,
         "load": own.load or every.load,
         "deterministic": every.deterministic,
-        "max_ticks": every.n_steps * every.updates,
+        "max_ticks": None if accompanies else every.n_steps * every.updates,
         "critic": {"mode": spec.critic.mode, **_critic_settings(spec)},
         "checkpoint_every": every.checkpoint_every,
         "run_dir": str(folder.path),
@@ -156,7 +164,7 @@ def _agent(spec: LaunchSpec, agents: tuple[str, ...], index: int, folder: RunFol
         config=config,
         external=own.external,
         forked=True,
-        finite=True,
+        finite=not accompanies,
     )
 
 

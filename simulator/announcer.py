@@ -62,10 +62,10 @@ class Announcer:
             self._in_flight_dim = self._world.link.in_flight_dim
         return self._in_flight_dim
 
-    def take_over(self) -> None:
-        """Count on from the epoch of an earlier simulator on this bus; the node must be ready."""
+    def take_over(self, epoch: int) -> None:
+        """Count on from an epoch, or from a later one of a simulator on this bus; the node must be ready."""
         received = self._earlier.take()
-        self.epoch = 0 if received is None else received.message.epoch
+        self.epoch = max(epoch, 0 if received is None else received.message.epoch)
 
     def new_epoch(self, frame: Frame) -> None:
         """Tell everyone that the world has begun anew with `frame`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from broker.services import CONTROL
 from broker.stopwatch import Stopwatch
 from simulator.actions import checked_action
 from simulator.announcer import Announcer
+from simulator.continuity import Continuity, Standing
 from simulator.errors import ActionError
 from simulator.frame import Frame
 from simulator.link_config import LinkConfig
@@ -49,6 +50,8 @@ class SimulatorNode:
         self._leader: Leader[Action] = Leader(spec.agents, settings.retry_s)
         self._orders = Orders(spec.dt_s, settings.period_s)
         self._announcer = Announcer(node, world, settings)
+        self._continuity = Continuity(settings.run_dir)
+        self._companions = frozenset(settings.companions)
         self._heard: set[str] = set()
         self._given_up: set[str] = set()  # missed a deadline, and not heard since
         self._refused: set[str] = set()  # whose latest action was refused
@@ -68,10 +71,11 @@ class SimulatorNode:
             LockstepError: an agent was missing past its deadline, and `on_missing` is "error".
         """
         self._node.ready(timeout_s=30.0)
-        absent = await_nodes(self._node, self._settings.wait_for)
-        if absent:
-            self._node.log("warning", f"begins without {absent}, which it was told to wait for")
-        self._announcer.take_over()
+        self._take_over()
+        if self._announcer.epoch == 0:
+            absent = await_nodes(self._node, self._settings.wait_for)
+            if absent:
+                self._node.log("warning", f"begins without {absent}, which it was told to wait for")
         frame = self._begin_epoch(self._settings.seed)
         while self._node.ok() and not self._finished():
             if self._orders.reset_wanted:
@@ -84,11 +88,22 @@ class SimulatorNode:
         self._node.set_status("done", tick=self._world.tick)
         return 0
 
+    def _take_over(self) -> None:
+        """Go on after an earlier life: in a later epoch, and without the agents that had left."""
+        earlier = self._continuity.recall()
+        self._announcer.take_over(earlier.epoch)
+        for agent in earlier.left:
+            self._leader.leave(agent)
+
+    def _keep_standing(self) -> None:
+        self._continuity.keep(Standing(self._announcer.epoch, self._leader.left))
+
     def _begin_epoch(self, seed: int | None) -> Frame:
         """Reset the world and tell everyone of the new epoch."""
         self._orders.reset_wanted = False
         frame = self._world.reset(seed)
         self._announcer.new_epoch(frame)
+        self._keep_standing()
         self._node.set_status("running", tick=0, note=f"epoch {self._announcer.epoch}")
         self._tick_began = time.monotonic()
         self._watch.lap("physics")
@@ -97,8 +112,13 @@ class SimulatorNode:
     def _finished(self) -> bool:
         limit = self._settings.max_ticks
         out_of_ticks = limit is not None and self._total_ticks >= limit
-        everyone_left = len(self._leader.left) == len(self._leader.members)
+        staying = set(self._leader.members) - set(self._leader.left)
+        everyone_left = staying <= self._companions
         return self._orders.stopped or out_of_ticks or everyone_left
+
+    def _finished_without(self, answers: Collection[str]) -> bool:
+        """Return whether the run is over, and of nobody but companions there is an answer to be applied."""
+        return self._finished() and self._companions.issuperset(answers)
 
     def _hold(self) -> None:
         """Let time pass while paused."""
@@ -115,7 +135,7 @@ class SimulatorNode:
         self._watch.lap("messaging")
         realtime = self._settings.mode == "realtime"
         answers = self._gather_by_clock() if realtime else self._gather_in_lockstep(observations)
-        if self._orders.interrupting or not self._node.ok() or (self._finished() and not answers):
+        if self._orders.interrupting or not self._node.ok() or self._finished_without(answers):
             return frame
         actions, refused = self._checked(answers)
         missing = [a for a in self._world.spec.agents if a not in actions and a not in refused]
@@ -123,6 +143,7 @@ class SimulatorNode:
         frame = self._world.step(actions, missing=missing, refused=refused)
         self._watch.lap("physics")
         self._total_ticks += 1
+        self._keep_standing()  # who had left may be back
         self._orders.ticked()
         self._node.set_status("running", tick=self._world.tick)
         self._announcer.tick_done(frame)
@@ -133,6 +154,8 @@ class SimulatorNode:
         """Wait until every agent has answered the open tick, or its time is over."""
         leader = self._leader
         while self._awaited() and self._node.ok() and not self._orders.interrupting:
+            if self._finished_without(leader.answers()):
+                break
             self._node.spin(max(0.001, leader.next_retry() - time.monotonic()))
             self._watch.lap("waiting")
             self._take_answers()
@@ -151,6 +174,7 @@ class SimulatorNode:
             while (received := subscription.take()) is not None:
                 if received.message.leaving:
                     self._leader.leave(agent)
+                    self._keep_standing()
                 else:
                     self._given_up.discard(agent)
                     yield agent, received.message

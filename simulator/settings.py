@@ -30,7 +30,8 @@ class SimulatorSettings:
     max_ticks: int | None = None  # end after so many ticks; None: when all agents have left
     history_ticks: int = 512  # states kept for a critic that missed some
     wait_for: Sequence[str] = ()  # nodes that must be on the bus before the first tick, e.g. the recorder
-    run_dir: str | None = None  # where timings are written
+    companions: Sequence[str] = ()  # agents that do not leave: the run ends when all others have
+    run_dir: str | None = None  # where timings are written, and what a restarted simulator has to know
 
     def __post_init__(self) -> None:
         positive = ("n_envs", "deadline_s", "start_deadline_s", "retry_s", "history_ticks")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agents.node import AgentNode
+from agents.node import STOPPED, AgentNode
 from agents.settings import AgentSettings
 from simulator.link_config import LinkConfig
 from simulator.world import World
@@ -62,4 +62,4 @@ def stop_after_one_update(settings: AgentSettings) -> None:
             right.await_tick(tick), right.act(tick)
         right.await_tick(STEPS + 3)
         worker.node.stop()
-        assert worker.end() == 0
+        assert worker.end() == STOPPED

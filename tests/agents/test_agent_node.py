@@ -21,7 +21,7 @@ from agents.critic.settings import CriticSettings
 from agents.ensemble_files import newest_agent_file, read_card
 from agents.errors import AgentsError, SettingsError
 from agents.learner import Learner
-from agents.node import AgentNode
+from agents.node import STOPPED, AgentNode
 from agents.own_critic import OwnCritic
 from agents.saved_policy import SavedPolicy
 from agents.seat import Seat
@@ -266,7 +266,7 @@ def test_a_learner_that_is_stopped_while_it_asks_the_critic_saves_what_it_has_le
             right.await_tick(tick), right.act(tick)
         assert asked.wait(30.0)
         worker.node.stop()
-        assert worker.end() == 0
+        assert worker.end() == STOPPED
         go_on.set()
     entry = newest_agent_file(tmp_path / "models", "left")
     assert entry.updates == 1
@@ -281,7 +281,7 @@ def test_an_agent_that_is_stopped_before_there_is_a_grid_ends_in_order():
         nodes = watcher.client(NODES)
         wait_for(watcher, lambda: '"left"' in nodes.call(RegistryRequest(), 5.0).records)
         worker.node.stop()
-        assert worker.end() == 0
+        assert worker.end() == STOPPED
 
 
 def test_a_rule_follows_the_world_through_resets():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -97,6 +98,19 @@ def test_a_late_joiner_gets_the_latched_value_once(make_node):
     publisher.publish(Clock(0, 3, 0.0))
     assert wait_for(late, subscription).message.tick == 3
     assert late.counters.lost == 0
+
+
+def test_the_latched_value_outlives_an_error_that_ends_its_owner(make_node):
+    make_node("witness").ready()  # a bus in memory lives as long as it has nodes
+    owner = make_node("owner")
+    owner.publisher("/clock", Clock, latched=True).publish(Clock(0, 7, 0.0))
+    owner.ready()
+    with contextlib.suppress(ZeroDivisionError), owner:
+        raise ZeroDivisionError
+    late = make_node("late")
+    subscription = late.subscription("/clock", Clock)
+    late.ready()
+    assert subscription.take().message.tick == 7
 
 
 def test_the_latched_value_outlives_a_crash_of_its_owner_but_not_its_leaving(make_node):

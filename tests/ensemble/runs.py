@@ -59,9 +59,9 @@ class Run:
         _, alive = psutil.wait_procs(self._seen.values(), timeout=after_s)
         return [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
-    def kill(self, node: str) -> None:
-        """End one node without warning."""
-        self.nodes()[node].send_signal(signal.SIGKILL)
+    def kill(self, node: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End one node, without warning or with one."""
+        self.nodes()[node].send_signal(how)
 
     def wait_until(self, holds: Callable[[], object], timeout_s: float = 90.0) -> None:
         """Return when `holds` does; fails with the run's output if it never does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -21,6 +22,28 @@ def test_a_run_survives_the_death_of_one_node(tmp_path, victim):
         assert max(update for agent, update in saved if agent == "block_1") == 12
         assert max(update for agent, update in saved if agent == "block_0") == 12
         assert run.log(victim).count("starts: python -m") == 2, run.text()
+        assert run.left() == []
+
+
+@pytest.mark.parametrize("victim", ["block_0", "critic"])
+def test_a_node_that_somebody_tells_to_end_too_early_comes_back(tmp_path, victim):
+    with Run(tmp_path / "run", "updates=12") as run:
+        run.wait_for_update(2)
+        run.kill(victim, signal.SIGTERM)
+        assert run.exit_code() == 0, run.text()
+        assert max(update for agent, update in run.saved() if agent == "block_0") == 12
+        assert run.log(victim).count("starts: python -m") == 2, run.text()
+        assert run.left() == []
+
+
+def test_a_rule_acts_beside_learners_until_they_are_done_whoever_is_killed(tmp_path):
+    with Run(tmp_path / "run", "updates=12", 'agents.overrides={"block_1": {"baseline": "random"}}') as run:
+        run.wait_until(lambda: ("block_0", 2) in run.saved())
+        run.kill("block_1")
+        assert run.exit_code() == 0, run.text()
+        timing = json.loads((run.folder / "timing" / "simulator.json").read_text())
+        assert timing["ticks"] == 12 * 32
+        assert run.log("block_1").count("starts: python -m") == 2, run.text()
         assert run.left() == []
 
 

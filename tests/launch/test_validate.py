@@ -138,6 +138,7 @@ def test_the_simulator_section_knows_every_setting_a_user_needs() -> None:
         "max_ticks",
         "history_ticks",
         "wait_for",
+        "companions",
     }  # the launcher's, or nobody's business
     assert {field.name for field in fields(SimulatorSettings)} - own <= set(SimulatorSpec.model_fields)
 

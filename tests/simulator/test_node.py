@@ -14,6 +14,8 @@ from broker.messages import ControlRequest, GridDescription, HistoryRequest
 from broker.services import CONTROL, HISTORY
 from simulator.frame import Verdict
 from simulator.link_config import LinkConfig, fixed_delay
+from simulator.node import SimulatorNode
+from simulator.settings import SimulatorSettings
 from simulator.world import World
 from tests.grids import CounterGrid
 from tests.simulation import Simulation, wait_for
@@ -254,6 +256,52 @@ def test_a_later_simulator_counts_on_from_the_epoch_of_an_earlier_one():
     publisher.publish(GridDescription(**{**vars(earlier), "epoch": 7}))
     with simulation:
         assert simulation.hands["left"].look().epoch == 8
+
+
+def test_a_simulator_that_failed_comes_back_in_a_later_epoch():
+    with Simulation(world(), "left", "right", deadline_s=0.2) as simulation:
+        simulation.play(0)
+        with pytest.raises(LockstepError):
+            simulation.simulator.end()
+        again = simulation.start(
+            "simulator", lambda node: SimulatorNode(node, world(), SimulatorSettings(n_envs=3)).run()
+        )
+        for hand in simulation.hands.values():
+            assert hand.await_tick(0, epoch=2).tick == 0
+        again.node.stop()
+        assert again.end() == 0
+
+
+def test_a_simulator_knows_its_earlier_lives_when_the_broker_has_died_too(tmp_path):
+    settings = {"run_dir": str(tmp_path), "wait_for": ["recorder"]}
+    with Simulation(world(), "left", "right", "recorder", **settings) as simulation:
+        left, right = (simulation.hands[name] for name in ("left", "right"))
+        left.await_tick(0), right.await_tick(0)
+        left.leave(), right.act(0)
+        right.await_tick(1)
+    with Simulation(world(), "right", **settings) as simulation:  # on a bus that knows nothing
+        right = simulation.hands["right"]
+        right.await_tick(0, epoch=2), right.act(0, 1, epoch=2)  # at once: nobody waits for the recorder again
+        assert simulation.applied().verdicts[0].tolist() == [Verdict.LATE, Verdict.APPLIED]
+        right.leave()
+        assert simulation.simulator.end() == 0
+
+
+def test_a_full_disk_does_not_end_a_simulator(tmp_path, caplog):
+    (tmp_path / "nodes").touch()  # where a folder is wanted
+    with Simulation(world(), "left", "right", run_dir=str(tmp_path)) as simulation:
+        simulation.play(0)
+        assert simulation.applied().tick == 0
+    assert "cannot be written" in caplog.text
+
+
+def test_companions_act_until_all_others_have_left():
+    with Simulation(world(), "left", "right", companions=["right"]) as simulation:
+        simulation.play(0)
+        simulation.play(1, right=1)
+        assert [simulation.applied().actions[0].tolist() for _ in range(2)] == [[0, 0], [0, 1]]
+        simulation.hands["left"].leave()
+        assert simulation.simulator.end() == 0
 
 
 def test_status_tells_who_is_missing_and_who_has_left_and_stop_ends_the_run():
