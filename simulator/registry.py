@@ -1,6 +1,7 @@
 """From a grid's name to the family that makes it.
 
-A name is `family` or `family:argument`. Each family is a folder with a module `family` that has
+A name is `family`, or `family:argument` where the family has variants. Each family is a folder with a
+module `family` that has
 
     DEFAULT_LINK: LinkConfig                                 the SCADA link its users expect
     agent_names(name, **options) -> tuple[str, ...]          without building the grid (cheap)
@@ -26,6 +27,7 @@ FAMILIES = {
     "synthetic": "simulator.synthetic.family",
     "grid2op": "simulator.transmission.family",
 }
+WITH_VARIANTS = ("grid2op",)  # families whose names take an argument
 
 
 class Family(Protocol):
@@ -48,11 +50,14 @@ def family(name: str) -> Family:
     """Return the family module that answers to `name`.
 
     Raises:
-        UnknownGridError: no family has this name.
+        UnknownGridError: no family has this name, or it has no variants and the name asks for one.
     """
-    head = name.partition(":")[0]
+    head, colon, _ = name.partition(":")
     if head not in FAMILIES:
         known = ", ".join(sorted(FAMILIES)).replace("grid2op", "grid2op:<environment>")
         msg = f"grid '{name}': no such grid; known are {known}"
+        raise UnknownGridError(msg)
+    if colon and head not in WITH_VARIANTS:
+        msg = f"grid '{name}': '{head}' has no variants; write '{head}', and use options to change it"
         raise UnknownGridError(msg)
     return cast(Family, import_module(FAMILIES[head]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import UnknownGridError
 from simulator.frequency import case68
 from simulator.frequency.case_files import DATA
 from simulator.frequency.grid import FrequencyGrid
@@ -16,20 +15,23 @@ from simulator.link_config import fixed_delay
 DEFAULT_LINK = fixed_delay(2)  # SCADA delay of the published environment, in ticks of 2 s
 
 
-def agent_names(name: str, **options: Any) -> tuple[str, ...]:
+def agent_names(name: str, **options: Any) -> tuple[str, ...]:  # noqa: ARG001
     """Return the names of the agents: units like `battery_33`, or the clusters of a partition.
 
     Raises:
-        UnknownGridError, OptionError, CaseError, PartitionError: as for `make_grid`.
+        OptionError, CaseError, PartitionError: as for `make_grid`.
     """
-    _check_name(name)
     chosen = Options.from_dict(options)
     case = case68.load(Path(chosen.case) if chosen.case else DATA)
     return tuple(groups(case68.fleet(case, base_mva=1.0).names, chosen.partition)[0])
 
 
 def make_grid(
-    name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any
+    name: str,  # noqa: ARG001
+    n_envs: int,
+    seed: int,
+    copies_per_scenario: int = 1,
+    **options: Any,
 ) -> FrequencyGrid:
     """Make E copies of the grid, without a SCADA link.
 
@@ -41,16 +43,8 @@ def make_grid(
         options: see Options; docs/frequency68.md explains them.
 
     Raises:
-        UnknownGridError: the name has an argument, which this family does not take.
         OptionError: an unknown option, or one out of range.
         CaseError: the case folder does not describe a grid.
         PartitionError: the partition does not fit the units.
     """
-    _check_name(name)
     return FrequencyGrid(n_envs, seed, Options.from_dict(options), copies_per_scenario=copies_per_scenario)
-
-
-def _check_name(name: str) -> None:
-    if name != "frequency68":
-        msg = f"grid '{name}': this family has no variants; write 'frequency68', and use options to change it"
-        raise UnknownGridError(msg)

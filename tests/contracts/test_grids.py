@@ -306,7 +306,16 @@ def test_unknown_options_are_refused_by_name(case):
         simulator.make(case.name, n_envs=0)
 
 
-@pytest.mark.parametrize("name", ["frequency69", "", "grid3op:rte_case14_realistic", "frequency68:small"])
+@pytest.mark.parametrize("name", ["frequency69", "", "grid3op:rte_case14_realistic"])
 def test_unknown_grids_are_refused_by_name(name):
-    with pytest.raises(UnknownGridError, match=f"grid '{name}'"):
-        simulator.make(name)
+    for build in (simulator.make, simulator.agent_names):
+        with pytest.raises(UnknownGridError, match=f"grid '{name}': no such grid"):
+            build(name)
+
+
+@pytest.mark.parametrize("name", ["frequency68", "microgrid6", "microgrid20", "synthetic"])
+@pytest.mark.parametrize("variant", [":small", ":"])
+def test_variants_are_refused_where_there_are_none(name, variant):
+    for build in (simulator.make, simulator.agent_names):
+        with pytest.raises(UnknownGridError, match=f"grid '{name}{variant}': '{name}' has no variants"):
+            build(f"{name}{variant}")

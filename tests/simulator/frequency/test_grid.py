@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.errors import ActionError, OptionError, UnknownGridError
+from simulator.errors import ActionError, OptionError
 from simulator.frame import Frame
 from simulator.frequency import family
 from simulator.frequency.grid import FrequencyGrid
@@ -311,11 +311,6 @@ def test_step_before_reset_is_refused():
 def test_a_bad_option_is_refused(options: dict[str, object], message: str):
     with pytest.raises(OptionError, match=message):
         made(**options)
-
-
-def test_variants_are_refused():
-    with pytest.raises(UnknownGridError, match="no variants"):
-        family.make_grid("frequency68:big", 1, 0)
 
 
 def test_resolved_options_are_json():
