@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import OptionError
@@ -30,7 +31,7 @@ def make(
     Args:
         name: "frequency68", "microgrid6", "microgrid20", "synthetic" or "grid2op:<environment>".
         n_envs: E, the number of independent copies, at least 1.
-        seed: of everything random; the first `reset()` uses it.
+        seed: of everything random, a whole number, at least 0; the first `reset()` uses it.
         scada: settings of the SCADA link (see LinkConfig.from_dict); None takes the grid's usual link.
         smoothing: ρ in [0, 1) of the action smoothing a ← ρ a_prev + (1 − ρ) a.
         copies_per_scenario: so many neighbouring copies meet the same loads, weather, faults and days, in
@@ -39,8 +40,11 @@ def make(
 
     Raises:
         UnknownGridError: no such grid.
-        OptionError: an unknown option, or one out of range.
+        OptionError: an unknown option, or a value (also of these arguments) of the wrong type or range.
     """
+    if not _is_share(smoothing):
+        msg = f"grid '{name}': smoothing is {smoothing!r}, expected a number in [0, 1)"
+        raise OptionError(msg)
     if scada is None:
         link = family(name).DEFAULT_LINK
     else:
@@ -52,6 +56,9 @@ def make(
 def make_grid(name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, **options: Any) -> Grid:
     """Make E copies of a grid without a link. Raises like `make`."""
     kind = family(name)
+    if not _is_seed(seed):
+        msg = f"grid '{name}': seed is {seed!r}, expected a whole number, at least 0"
+        raise OptionError(msg)
     if not _is_count(n_envs):
         msg = f"grid '{name}': n_envs is {n_envs!r}, expected a whole number, at least 1 copy"
         raise OptionError(msg)
@@ -62,6 +69,14 @@ def make_grid(name: str, n_envs: int, seed: int, copies_per_scenario: int = 1, *
         )
         raise OptionError(msg)
     return kind.make_grid(name, n_envs, seed, copies_per_scenario, **options)
+
+
+def _is_share(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 <= float(value) < 1
+
+
+def _is_seed(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
 
 
 def _is_count(value: object) -> bool:

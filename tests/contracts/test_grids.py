@@ -319,3 +319,24 @@ def test_variants_are_refused_where_there_are_none(name, variant):
     for build in (simulator.make, simulator.agent_names):
         with pytest.raises(UnknownGridError, match=f"grid '{name}{variant}': '{name}' has no variants"):
             build(f"{name}{variant}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        *[({"seed": seed}, "seed is .*, expected a whole number") for seed in (-1, None, "a", 1.5, True)],
+        *[({"smoothing": share}, "smoothing is .*, expected a number in") for share in ("x", None, 1, True)],
+        ({"smoothing": float("nan")}, "smoothing is nan"),
+        ({"copies_per_scenario": 0}, "copies_per_scenario is 0"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_the_grid_is_made(arguments, said):
+    with pytest.raises(OptionError, match=f"grid 'synthetic': {said}"):
+        simulator.make("synthetic", n_envs=2, **arguments)
+
+
+def test_a_seed_may_be_numpys():
+    assert np.array_equal(
+        simulator.make("synthetic", seed=np.int64(3)).reset().state,
+        simulator.make("synthetic", seed=3).reset().state,
+    )
