@@ -107,11 +107,19 @@ def _constants(path: Path) -> Constants:
         got = sorted(values) if isinstance(values, dict) else values
         msg = f"case {path.parent.name}: {path.name} has {got}, expected exactly {sorted(expected)}"
         raise CaseError(msg)
-    wrong = {k: v for k, v in values.items() if isinstance(v, bool) or not isinstance(v, int | float)}
+    wrong = {k: v for k, v in values.items() if not _is_number(v)}
     if wrong:
-        msg = f"case {path.parent.name}: {path.name} has {wrong}, expected numbers"
+        msg = f"case {path.parent.name}: {path.name} has {wrong}, expected numbers, all finite"
+        raise CaseError(msg)
+    if not isinstance(values["pinned_dg"], int):
+        got = values["pinned_dg"]
+        msg = f"case {path.parent.name}: {path.name}: pinned_dg is {got!r}, expected a whole number such as 1"
         raise CaseError(msg)
     return Constants(**values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> dict[str, Float]:

@@ -71,6 +71,8 @@ def test_a_copied_case_is_the_same_grid(folder):
         ("comm.csv", "6,4,6.0\n6,5,6.0\n", "", r"DGs \[6\] never hear of DG 1"),
         ("case.json", '"v_max_v": 590.0', '"v_max_v": 400.0', "v_min_v 480.0 is not below v_max_v 400.0"),
         ("case.json", '"pinned_dg": 1', '"pinned_dg": 9', "pinned_dg is 9, expected 1 .. 6"),
+        ("case.json", '"pinned_dg": 1', '"pinned_dg": 1.0', "pinned_dg is 1.0, expected a whole number"),
+        ("case.json", '"v_nom_v": 480.0', '"v_nom_v": Infinity', "case.json has .*inf.* all finite"),
         ("case.json", '"consensus_gain"', '"gain"', "case.json has .* expected exactly"),
         ("case.json", "40.0", '"forty"', "case.json has .*forty.* expected numbers"),
     ],
