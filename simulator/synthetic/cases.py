@@ -51,10 +51,11 @@ def random(
     Raises:
         OptionError: a block without state components, or a number out of its range.
     """
-    if not blocks or any(s < 1 or a < 0 for s, a in blocks) or not 0 <= weak < 1 or noise < 0 or parents < 1:
+    shapes = bool(blocks) and all(s >= 1 and a >= 0 for s, a in blocks)
+    if not (shapes and 0 <= weak < 1 and 0 <= noise < np.inf and parents >= 1):
         msg = (
             f"random factored process: blocks {list(blocks)}, noise {noise}, weak {weak}, parents {parents}; "
-            "expected blocks of at least one state component, noise >= 0, weak in [0, 1), parents >= 1"
+            "expected blocks of at least one state component, noise in [0, inf), weak in [0, 1), parents >= 1"
         )
         raise OptionError(msg)
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal
 
 from simulator.errors import OptionError
@@ -38,12 +39,7 @@ class Options:
         if chosen.case not in ("published", "random"):
             msg = f"grid 'synthetic': case is {chosen.case!r}, expected 'published' or 'random'"
             raise OptionError(msg)
-        for name in ("case_seed", "overlap", "max_steps"):
-            number = getattr(chosen, name)
-            least = 1 if name == "max_steps" else 0
-            if isinstance(number, bool) or not isinstance(number, int) or number < least:
-                msg = f"grid 'synthetic': {name} is {number!r}, expected an integer >= {least}"
-                raise OptionError(msg)
+        chosen._check_numbers()
         chosen.system()
         return chosen
 
@@ -52,6 +48,19 @@ class Options:
         if self.case == "published":
             return cases.published()
         return cases.random(self.case_seed, self.blocks, self.noise, self.weak, self.overlap)
+
+    def _check_numbers(self) -> None:
+        for name, least in (("case_seed", 0), ("overlap", 0), ("max_steps", 1)):
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                msg = f"grid 'synthetic': {name} is {number!r}, expected an integer >= {least}"
+                raise OptionError(msg)
+        for name, limit in (("noise", inf), ("weak", 1.0)):
+            number = getattr(self, name)
+            real = isinstance(number, int | float) and not isinstance(number, bool)
+            if not real or not 0 <= number < limit:
+                msg = f"grid 'synthetic': {name} is {number!r}, expected a number in [0, {limit:g})"
+                raise OptionError(msg)
 
 
 def _pairs(blocks: Any) -> tuple[tuple[int, int], ...]:

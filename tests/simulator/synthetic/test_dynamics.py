@@ -106,9 +106,21 @@ def test_the_largest_actions_are_best():
         ({"case": "random", "blocks": [(3, 0)]}, "a block without actions has no agent"),
         ({"case": "random", "blocks": []}, "expected pairs"),
         ({"max_steps": 0}, "max_steps is 0, expected an integer >= 1"),
-        ({"case": "random", "weak": 1.5}, "weak in"),
+        ({"case": "random", "weak": 1.5}, r"weak is 1.5, expected a number in \[0, 1\)"),
+        ({"case": "random", "weak": "x"}, "weak is 'x', expected a number"),
+        ({"case": "random", "weak": None}, "weak is None, expected a number"),
+        ({"case": "random", "noise": "x"}, "noise is 'x', expected a number"),
+        ({"case": "random", "noise": float("nan")}, "noise is nan, expected a number"),
+        ({"case": "random", "noise": float("inf")}, "noise is inf, expected a number"),
+        ({"noise": -1.0}, "noise is -1.0, expected a number"),
     ],
 )
 def test_wrong_options_are_refused(options, says):
     with pytest.raises(OptionError, match=says):
         simulator.make("synthetic", **options)
+
+
+@pytest.mark.parametrize("noise", [-1.0, float("nan"), float("inf")])
+def test_a_process_without_a_noise_is_refused(noise):
+    with pytest.raises(OptionError, match="noise in"):
+        cases.random(0, [(2, 1)], noise=noise)
