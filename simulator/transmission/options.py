@@ -74,14 +74,16 @@ class Options:
             _require(value is None or _is_int(value, 0), name, value, "an integer >= 0, or null")
         _require(self.max_steps is None or _is_int(self.max_steps, 1), "max_steps", self.max_steps,
                  "an integer >= 1, or null")  # fmt: skip
-        known = set(self.kinds) <= set(KINDS) and len(self.kinds) > 0
+        known = _are_texts(self.kinds) and set(self.kinds) <= set(KINDS) and len(self.kinds) > 0
         _require(known, "kinds", self.kinds, f"some of {KINDS}")
 
     def _check_scenarios(self) -> None:
         if self.scenarios is not None:
-            ok = all(len(s) == 2 and _is_int(s[0], 0) and _is_int(s[1], 0) for s in self.scenarios)
+            ok = all(_is_pair(scenario) for scenario in self.scenarios)
             _require(ok and bool(self.scenarios), "scenarios", self.scenarios,
                      "pairs (chronic index, start step), at least one")  # fmt: skip
+        named = self.chronics is None or _are_texts(self.chronics)
+        _require(named, "chronics", self.chronics, "a list of names (in quotes, where they are digits)")
 
     @property
     def agent_kinds(self) -> tuple[str, ...]:
@@ -132,6 +134,14 @@ def _tuple(name: str, value: object) -> tuple[Any, ...]:
 
 def _is_int(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(_is_int(number, 0) for number in value)
+
+
+def _are_texts(values: Sequence[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _is_number(value: object) -> bool:
