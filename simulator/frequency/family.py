@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simulator.frequency import case68
+from simulator.frequency import case68, observe
 from simulator.frequency.case_files import DATA
 from simulator.frequency.grid import FrequencyGrid
 from simulator.frequency.grouping import groups
@@ -23,6 +23,7 @@ def agent_names(name: str, **options: Any) -> tuple[str, ...]:  # noqa: ARG001
     """
     chosen = Options.from_dict(options)
     case = case68.load(Path(chosen.case) if chosen.case else DATA)
+    observe.check_size(case)
     return tuple(groups(case68.fleet(case, base_mva=1.0).names, chosen.partition)[0])
 
 

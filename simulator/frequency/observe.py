@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.errors import CaseError
 from simulator.frequency.disturbances import Disturbances
 from simulator.frequency.network import distance
 from simulator.frequency.options import Options
-from simulator.frequency.types import Fleet, Float, Index, System
+from simulator.frequency.types import Case, Fleet, Float, Index, System
 from simulator.frequency.units import UnitState
 
 N_NEAR = 5
@@ -52,8 +53,20 @@ class View:
     units: tuple[str, ...]
 
 
+def check_size(case: Case) -> None:
+    """Check that every unit has as many other buses as it is shown near ones. Raises CaseError."""
+    n_bus = len(case.bus_number)
+    if n_bus <= N_NEAR:
+        msg = (
+            f"grid 'frequency68': the case has {n_bus} buses (bus.csv), expected at least {N_NEAR + 1}: each "
+            f"unit is shown the {N_NEAR} electrically nearest buses besides its own"
+        )
+        raise CaseError(msg)
+
+
 def view(system: System, fleet: Fleet, options: Options) -> View:
-    """Return the fixed part of what is seen."""
+    """Return the fixed part of what is seen. Raises CaseError like `check_size`."""
+    check_size(system.case)
     gap = distance(system.case)[fleet.bus]
     gap[np.arange(len(fleet.bus)), fleet.bus] = np.inf
     near = np.argsort(gap, axis=1, kind="stable")[:, :N_NEAR]

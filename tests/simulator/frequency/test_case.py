@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import simulator
 from simulator.errors import CaseError, OptionError
-from simulator.frequency import case68
+from simulator.frequency import case68, family
 from simulator.frequency.case_files import DATA, read_case
 
 
@@ -131,6 +132,31 @@ def test_transfers_that_the_sine_flow_cannot_carry_are_refused(folder: Path):
     edit(folder / "machine.csv", "0.0055", "5.5")
     with pytest.raises(CaseError, match="no angles below 90"):
         case68.system(flow="sine", case=read_case(folder))
+
+
+def line_of_buses(folder: Path, n_bus: int) -> Path:
+    """Write a case with a machine at one end of a line and a battery in its second bus."""
+    loads = "".join(f"{bus},pq,0.0,{2.0 / (n_bus - 1)}\n" for bus in range(2, n_bus + 1))
+    branches = "".join(f"{bus},{bus + 1},0.1,1.0\n" for bus in range(1, n_bus))
+    (folder / "bus.csv").write_text(f"bus,type,p_gen_pu,p_load_pu\n1,slack,2.0,0.0\n{loads}")
+    (folder / "branch.csv").write_text(f"from_bus,to_bus,x_pu,tap_ratio\n{branches}")
+    (folder / "machine.csv").write_text("bus,mva_base,xd_transient_pu,h_s\n1,100,0.2,5\n")
+    (folder / "sites.csv").write_text("kind,bus\nbattery,2\n")
+    return folder
+
+
+@pytest.mark.parametrize("n_bus", [2, 3, 5])
+def test_a_case_with_too_few_buses_to_show_five_near_ones_is_refused(tmp_path: Path, n_bus: int):
+    folder = str(line_of_buses(tmp_path, n_bus))
+    for build in (simulator.make, simulator.agent_names):
+        with pytest.raises(CaseError, match=rf"has {n_bus} buses \(bus.csv\), expected at least 6"):
+            build("frequency68", case=folder)
+
+
+def test_six_buses_are_enough(tmp_path: Path):
+    grid = family.make_grid("frequency68", 2, 0, case=str(line_of_buses(tmp_path, 6)))
+    assert grid.reset(0).observations["battery_2"].shape == (2, 15)
+    assert sorted(grid._view.near[0].tolist()) == [0, 2, 3, 4, 5]  # all but its own
 
 
 @pytest.mark.parametrize(
