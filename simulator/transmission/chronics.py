@@ -65,12 +65,12 @@ class SharedChronics(Multifolder):  # type: ignore[misc]
         data = self._read(chronic) if self._shareable else self.data
         return data.start_datetime, int(data.max_timestep())
 
-    def remaining_load_mw(self, steps: int) -> np.ndarray[Any, Any]:
-        """Return (steps,): the total load of the next steps of the current chronic, MW."""
+    def load_from_now_mw(self, steps: int) -> np.ndarray[Any, Any]:
+        """Return (steps,): the total load of so many steps of the chronic, MW, the present one first."""
         load = getattr(self.data, "load_p", None)
         if load is None:
             return np.zeros(0)
-        first = self.data.current_index + 1
+        first = self.data.current_index
         return np.asarray(load[first : first + steps].sum(axis=1), dtype=np.float64)
 
     @property

@@ -99,8 +99,8 @@ class Copy:
             attacked=info["opponent_attack_line"] is not None,
         )
         if lost:
-            rest = self._scenario.length - self._steps
-            load = self._env.chronics_handler.real_data.remaining_load_mw(rest)
+            rest = self._scenario.length - self._steps + 1  # in the step of the game over nothing is served
+            load = self._env.chronics_handler.real_data.load_from_now_mw(rest)
             out.not_served = float(load.sum()) * float(self._env.delta_time_seconds) / 3600.0
         out.episode = self._episode(self._steps - lost)
         if lost or out.truncated:

@@ -35,7 +35,7 @@ NAMES = (
     "curtailed_mwh",  # energy of renewables that was not let in
     "storage_mwh",  # sum of |power| of storage units
     "energy_price",  # per MWh, of the dearest generator: the price in L2RPN's costs
-    "not_served_mwh",  # load of the rest of the episode, in the tick of a game over
+    "not_served_mwh",  # load from the tick of a game over to the episode's end, in that tick
 )
 
 

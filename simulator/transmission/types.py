@@ -152,7 +152,7 @@ class Tick:
     refused: Bool  # (E,) grid2op replaced the agents' joint action by do-nothing
     attacked: Bool  # (E,) an opponent's attack is on
     episode: Int  # (E, 4) of `last`: chronic index, start step, longest length (steps), steps survived
-    not_served: NDArray[np.float64]  # (E,) MWh of load of the rest of the episode, after a game over
+    not_served: NDArray[np.float64]  # (E,) MWh of load from the step of a game over to the end of the episode
 
     @property
     def done(self) -> Bool:

@@ -100,6 +100,24 @@ def test_copies_that_end_are_reset_in_the_same_step(episodes):
         assert (steps == frame.terminated).all()
 
 
+@pytest.mark.parametrize(
+    ("start", "gate"), [(2880, 9.0), (5760, 9.0), (0, 0.0), (1440, 0.0)], ids=lambda value: str(value)
+)
+def test_what_is_served_and_what_is_not_add_up_to_the_load_of_the_episode(start, gate):
+    """Do-nothing (never asked) and random actions lose the day after 3 to 97 of its 288 steps."""
+    grid = make_grid(CASE14, 1, 0, gate=gate, scenarios=[[0, start]])
+    rng, frame, served = np.random.default_rng(3), grid.reset(), 0.0
+    while not frame.done[0]:
+        frame = grid.step(legal(rng, frame))
+        served += float(frame.info["load_mwh"][0])
+    assert frame.terminated[0]
+    assert frame.info["load_mwh"] == 0.0  # nothing is served in the step of the game over
+    load_mw = grid._copies._copies[0]._env.chronics_handler.real_data.data.load_p[start + 1 : start + 289]
+    not_served = float(frame.info["not_served_mwh"][0])
+    assert served + not_served == pytest.approx(load_mw.sum() / 12.0, rel=1e-5)
+    grid.close()
+
+
 def life_of_copy_1(grid, others):
     """Play copy 1 always alike, and the other copies by `others`; return what copy 1 shows."""
     mine, theirs, frame, shown = np.random.default_rng(1), np.random.default_rng(2), grid.reset(5), []
