@@ -1,8 +1,10 @@
 """Which episodes a copy plays: start days of a split, or a given list.
 
 A day belongs to `eval` when the ordinal of its date is divisible by five, in every chronic; all other
-days are `train`. An episode starts where a day starts and never leaves its split, so that no
-observation of a held-out day is ever seen in training.
+days are `train`. An episode starts where a day starts, and all its steps begin in its split. It has one
+observation more than steps: where it goes on until its split ends, the last one is 00:00 of the day after,
+which is of the other split. Nobody acts on it; it is the next state of the last step, and gives that step's
+reward. No other observation of a held-out day is seen in training.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Held-out days are never seen in training; chronics are shared and entered at any step."""
+"""Held-out days are not played in training; chronics are shared and entered at any step."""
 
 from __future__ import annotations
 
@@ -18,23 +18,40 @@ def scenarios(split, n_steps, start, **options):
     return Scenarios(chosen, ("a", "b"), lambda _: (start, n_steps), 300.0)
 
 
-def dates(scenario, start):
+def rows(scenario, start):
+    """Return the times of an episode's observations: one more than steps; nobody acts on the last."""
     first = start + timedelta(minutes=5 * scenario.start)
-    return {(first + timedelta(minutes=5 * step)).date() for step in range(scenario.length)}
+    return [first + timedelta(minutes=5 * step) for step in range(scenario.length + 1)]
+
+
+def is_held_out(time):
+    return time.toordinal() % 5 == 0
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 40), st.integers(288, 4000), st.one_of(st.none(), st.integers(1, 2000)))
-def test_training_never_sees_a_held_out_day(offset, n_steps, max_steps):
+def test_training_sees_of_a_held_out_day_its_first_row_alone_and_that_only_at_an_episodes_end(
+    offset, n_steps, max_steps
+):
     start = datetime(2019, 1, 1) + timedelta(days=offset)
     seen = {
-        split: [dates(s, start) for s in scenarios(split, n_steps, start, max_steps=max_steps).of(0)]
+        split: [rows(s, start) for s in scenarios(split, n_steps, start, max_steps=max_steps).of(0)]
         for split in ("train", "eval", "all")
     }
-    trained, held_out = (set().union(*seen[split]) for split in ("train", "eval"))
-    assert not trained & held_out
-    assert all(date.toordinal() % 5 == 0 for date in held_out)
+    for *acted_on, last in seen["train"]:
+        assert not any(is_held_out(time) for time in acted_on)
+        assert not is_held_out(last) or (last.hour, last.minute) == (0, 0)
+    for *acted_on, last in seen["eval"]:
+        assert all(is_held_out(time) for time in acted_on)
+        assert is_held_out(last) or (last.hour, last.minute) == (0, 0)
     assert len(seen["train"]) + len(seen["eval"]) == len(seen["all"])
+
+
+def test_a_day_of_training_before_a_held_out_one_ends_with_that_days_first_row():
+    start = datetime(2019, 1, 4)  # the day after the next is held out
+    whole = [rows(s, start)[-1] for s in scenarios("train", 3 * 288, start).of(0)]
+    assert whole == [datetime(2019, 1, 5), datetime(2019, 1, 6)]
+    assert [is_held_out(time) for time in whole] == [False, True]
 
 
 def test_episodes_start_with_the_day_and_end_with_the_chronic():
