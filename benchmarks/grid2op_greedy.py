@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from launch.arguments import parse_overrides
+from launch.held_out import evaluator_settings
 from launch.launch_file import read_launch_file
 from launch.validate import validate
 from simulator.transmission.family import make_grid
@@ -29,8 +30,9 @@ def main() -> None:
     arguments = parser.parse_args()
     spec = validate(read_launch_file(arguments.file, parse_overrides([])).root)
     assert spec.evaluator is not None
-    options = {**spec.simulator.options, **spec.evaluator.options, "workers": arguments.workers}
-    _play(spec.simulator.grid, spec.evaluator.episodes, {**options, "gate": arguments.gate})
+    options = {**spec.simulator.options, **evaluator_settings(spec, ())["options"]}
+    chosen = {"gate": arguments.gate, "workers": arguments.workers}
+    _play(spec.simulator.grid, spec.evaluator.episodes, {**options, **chosen})
 
 
 def _play(name: str, episodes: int, options: dict[str, object]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
@@ -15,6 +17,7 @@ from launch.restart import NEVER
 from launch.run_folder import RunFolder
 from launch.spec import LaunchSpec
 from launch.step import run_step
+from simulator.held_out import may_have_met
 
 INTERRUPTED = 130  # exit code after Ctrl-C
 
@@ -29,7 +32,7 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
     folder.settings("evaluator").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     code = 0
     if settings["learners"] or settings["baselines"]:
-        display.say("evaluating on held-out scenarios" if spec.evaluator else "binding the saved policies")
+        display.say(_what_is_done(spec, settings["options"]))
         # A process of its own: the evaluator needs torch, and the machine its memory back afterwards.
         node = Node("evaluator", Kind.EXTRA, "launch.evaluation", (str(folder.path),), NEVER)
         code = run_step(node, folder, display)
@@ -40,3 +43,11 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
     path = write_report(folder.path, console)
     display.say(f"report: {path}")
     return code
+
+
+def _what_is_done(spec: LaunchSpec, options: Mapping[str, Any]) -> str:
+    if spec.evaluator is None:
+        return "binding the saved policies"
+    training = spec.simulator.options
+    met = may_have_met(spec.simulator.grid, training, {**training, **options})
+    return f"evaluating on {'scenarios that training may have met' if met else 'held-out scenarios'}"

@@ -18,7 +18,7 @@ from agents.files import write_atomically
 from agents.statistics import Estimate, crossed_bootstrap, improvement_by_scenario, interquartile_mean
 from launch.card_usage import plain_sb3, saved_policies
 from launch.episodes import Episode
-from launch.evaluation import read_results
+from launch.evaluation import read_results, unseen
 from launch.report_data import timings
 
 CARD = "README.md"
@@ -40,6 +40,7 @@ class Saved:
     simulator: Json
     config: Json
     episodes: Sequence[Episode]
+    unseen: bool  # training cannot have met the scenarios of the episodes
 
     @property
     def agents(self) -> Json:
@@ -67,6 +68,7 @@ def write_card(run_dir: Path, baselines: Sequence[Episode] = ()) -> Path | None:
         simulator=_with_partition_beside(manifest.parent, _read(run_dir / "nodes" / "simulator.json")),
         config=yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {},
         episodes=[*read_results(run_dir), *baselines],
+        unseen=unseen(run_dir),
     )
     path = manifest.with_name(CARD)
     write_atomically(path, _card(saved).encode())
@@ -172,8 +174,9 @@ def _results(saved: Saved) -> str:
         survived = crossed_bootstrap(np.mean, [[e.survived for e in played]])
         better = ["" if name in ours else _better(by_policy[own], played) for own in ours]
         rows.append([name, str(crossed_bootstrap(interquartile_mean, returns)), _percent(survived), *better])
+    met = "never saw" if saved.unseen else "may have met"
     note = (
-        f"{len(next(iter(by_policy.values())))} scenarios that training never saw, the same for all. Return: "
+        f"{len(next(iter(by_policy.values())))} scenarios that training {met}, the same for all. Return: "
         "interquartile mean, with its 95 % bootstrap interval over scenarios. Better: probability that the "
         "ensemble's return is higher in the same scenario."
     )
@@ -192,9 +195,10 @@ def _percent(found: Estimate) -> str:
 
 
 def _limits(saved: Saved) -> str:
+    scenarios = "in other scenarios" if saved.unseen else "and perhaps in the same scenarios"
     lines = [
         "One training run: another seed gives other policies, and may do better or worse.",
-        "Evaluated where it was trained: the same grid, options and link, in other scenarios. Other delays, "
+        f"Evaluated where it was trained: the same grid, options and link, {scenarios}. Other delays, "
         "losses, topologies, operating points and grids were not tested; `chorus eval RUN key=value --out "
         "FILE` tests them.",
         "Simulated only. No stability guarantee, no protection against manipulated measurements: not for "

@@ -26,11 +26,13 @@ from agents.files import write_atomically
 from launch.episodes import Episode, Progress, play
 from launch.errors import LaunchError
 from launch.references import ORACLES, SEES
-from simulator.errors import NoOracleError, SimulatorError
+from simulator.errors import NoOracleError, OptionError, SimulatorError
+from simulator.held_out import evaluation_options, may_have_met
 from simulator.oracle import Oracle, make_with_oracle
 from simulator.world import World
 
 RESULTS = "evaluation.json"
+TRAINING = "nodes/simulator.json"  # the grid that was trained on
 PICTURES = "pictures"  # one episode of each policy, where the grid can draw itself
 _ENSEMBLE = {"deterministic": "ensemble", "sampled": "ensemble, sampled"}
 
@@ -48,12 +50,15 @@ def evaluate(
 
     Raises:
         LaunchError: the folder is no run, or has no saved policies.
+        OptionError: the grid has no such options, or no scenarios under them.
     """
     settings = read_settings(run_dir) if settings is None else settings
     if settings["learners"]:
         from launch.manifest import bind_models
 
         bind_models(run_dir, settings["learners"])
+        if _policy_names(settings) and _may_have_met(run_dir, settings):
+            say("training may have met these scenarios: evaluator.options hold none out")
     results: list[Episode] = []
     for name in _policy_names(settings):
         try:
@@ -68,6 +73,9 @@ def evaluate(
                 _draw(world, run_dir / PICTURES / f"{name}.png")
         except SettingsError as error:
             say(f"{name}: left out, {error}")
+        except OptionError as error:
+            msg = f"{error}{_what_was_laid(run_dir, settings)}"
+            raise OptionError(msg) from error
         finally:
             world.close()
     document = {"settings": settings, "episodes": [asdict(episode) for episode in results]}
@@ -77,7 +85,10 @@ def evaluate(
 
 def read_settings(run_dir: Path) -> dict[str, Any]:
     """Return what to evaluate, as the run left it. Raises LaunchError if it is no run."""
-    return _read(run_dir / "nodes" / "evaluator.json")
+    settings = _read(run_dir / "nodes" / "evaluator.json")
+    training = _training(run_dir)
+    options = evaluation_options(training["grid"], training["options"], settings["options"])
+    return {**settings, "options": options}  # of a run that was launched before these were laid there
 
 
 def read_results(run_dir: Path) -> list[Episode]:
@@ -86,6 +97,13 @@ def read_results(run_dir: Path) -> list[Episode]:
     if not path.exists():
         return []
     return [Episode(**episode) for episode in _read(path)["episodes"]]
+
+
+def unseen(run_dir: Path) -> bool:
+    """Return whether training cannot have met what was evaluated, as far as the folder tells."""
+    if not (run_dir / RESULTS).exists() or not (run_dir / TRAINING).exists():
+        return True
+    return not _may_have_met(run_dir, _read(run_dir / RESULTS)["settings"])
 
 
 def chosen_metrics(run_dir: Path) -> list[str]:
@@ -101,6 +119,24 @@ def _draw(world: World, path: Path) -> None:
         path.write_bytes(picture)
 
 
+def _training(run_dir: Path) -> dict[str, Any]:
+    return _read(run_dir / TRAINING)
+
+
+def _may_have_met(run_dir: Path, settings: Mapping[str, Any]) -> bool:
+    training = _training(run_dir)
+    under = settings.get("simulator", training)["options"]
+    return may_have_met(training["grid"], training["options"], {**under, **settings["options"]})
+
+
+def _what_was_laid(run_dir: Path, settings: Mapping[str, Any]) -> str:
+    under = settings.get("simulator") or _training(run_dir)
+    laid = evaluation_options(under["grid"], under["options"], {})
+    if not laid or not laid.items() <= settings["options"].items():
+        return ""
+    return f"; the evaluator asks for {laid} by itself, for what training leaves out; evaluator.options win"
+
+
 def _policy_names(settings: Mapping[str, Any]) -> list[str]:
     ensemble = [_ENSEMBLE[kind] for kind in settings["policies"]] if settings["learners"] else []
     return [*ensemble, *settings["baselines"]]
@@ -111,7 +147,7 @@ def _stage(name: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[World
 
     The grid has the training grid's settings with the evaluator's laid over, and what a rule has to see.
     """
-    training = settings.get("simulator") or _read(run_dir / "nodes" / "simulator.json")
+    training = settings.get("simulator") or _training(run_dir)
     options = {**training["options"], **settings["options"]}
     n_envs, seed = settings["episodes"], settings["seed"]
     if name in ORACLES:

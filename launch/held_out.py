@@ -13,6 +13,7 @@ from launch.launch_file import read_launch_file
 from launch.seeds import Role, held_out_seed, seed_of
 from launch.spec import AgentSpec, LaunchSpec
 from launch.validate import validate
+from simulator.held_out import evaluation_options
 
 CONFIG = "config.yaml"
 _CONDITIONS = (
@@ -24,7 +25,10 @@ _CONDITIONS = (
 
 
 def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, Any]:
-    """Return what launch.evaluation reads: who learned, who stands in for the others, what to play."""
+    """Return what launch.evaluation reads: who learned, who stands in for the others, what to play.
+
+    Under `evaluator.options` lie those under which the grid plays what training leaves out.
+    """
     own = {name: spec.agents.overrides.get(name, AgentSpec()) for name in agents}
     rules = {name: own[name].baseline or spec.agents.baseline for name in agents}
     train = spec.agents.mode == "train"
@@ -34,7 +38,9 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, A
         "max_ticks": evaluator.max_ticks if evaluator else None,
         "policies": list(evaluator.policies) if evaluator else [],
         "baselines": list(evaluator.baselines) if evaluator else [],
-        "options": dict(evaluator.options) if evaluator else {},
+        "options": evaluation_options(
+            spec.simulator.grid, spec.simulator.options, evaluator.options if evaluator else {}
+        ),
         "metrics": list(evaluator.metrics) if evaluator else [],
         "seed": scenario_seed(spec),
         "learners": [name for name in agents if train and rules[name] is None and not own[name].external],

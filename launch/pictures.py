@@ -45,7 +45,7 @@ def survival(scores: Sequence[Score]) -> bytes:
     axes.barh(names, middle, xerr=spread, color=colours, error_kw={"linewidth": 1.0})
     axes.invert_yaxis()
     axes.set_xlim(0, 1.05)
-    axes.set_xlabel("survived share of held-out episodes")
+    axes.set_xlabel("survived share of the episodes")
     return png_of(figure)
 
 

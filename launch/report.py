@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from launch import pictures
-from launch.evaluation import PICTURES, chosen_metrics, read_results
+from launch.evaluation import PICTURES, chosen_metrics, read_results, unseen
 from launch.references import NOTES
 from launch.report_data import KINDS, Score, Timing, curves, scores, timings
 
@@ -22,6 +22,8 @@ table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7
 th { border-bottom: 1px solid #999; font-weight: 600; } td:first-child, th:first-child { text-align: left; }
 img { max-width: 100%; } pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
 """
+
+MET = "scenarios that training may have met"
 
 Rows = Sequence[Sequence[str]]
 
@@ -54,12 +56,13 @@ def _evaluation_part(run_dir: Path, console: Console) -> list[str]:
     if not results:
         return []
     metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
-    console.print(_table(_score_title(results), *_score_rows(results, metrics)))
+    title = _score_title(results, "held-out scenarios" if unseen(run_dir) else MET)
+    console.print(_table(title, *_score_rows(results, metrics)))
     notes = [f"{s.policy} {NOTES[s.policy]}." for s in results if s.policy in NOTES]
     for note in notes:
         console.print(note)
     return [
-        f"<h2>{_score_title(results)}</h2>",
+        f"<h2>{title}</h2>",
         _html_table(*_score_rows(results, metrics)),
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         _html_table(*_metric_rows(results)),
@@ -106,8 +109,8 @@ def _configuration_part(run_dir: Path) -> list[str]:
     return [f"<h2>Configuration</h2><pre>{html.escape(config.read_text(encoding='utf-8'))}</pre>"]
 
 
-def _score_title(results: Sequence[Score]) -> str:
-    return f"{results[0].episodes} held-out scenarios (means with 95 % intervals)"
+def _score_title(results: Sequence[Score], scenarios: str) -> str:
+    return f"{results[0].episodes} {scenarios} (means with 95 % intervals)"
 
 
 def _score_rows(results: Sequence[Score], metrics: Sequence[str]) -> tuple[Sequence[str], Rows]:

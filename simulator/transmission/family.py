@@ -10,7 +10,17 @@ from simulator.transmission.agents import names_of_agents
 from simulator.transmission.clusters import choose_partition
 from simulator.transmission.greedy import THRESHOLD, SimulateGreedy
 from simulator.transmission.grid import TransmissionGrid
+from simulator.transmission.held_out import held_out_options, may_have_met
 from simulator.transmission.options import read_options
+
+__all__ = [
+    "DEFAULT_LINK",
+    "ORACLES",
+    "agent_names",
+    "held_out_options",
+    "make_grid",
+    "may_have_met",
+]
 
 DEFAULT_LINK = LinkConfig()  # grid2op's step of five minutes leaves time to measure and to command
 ORACLES = {"simulate_greedy": OracleKind(SimulateGreedy, {"forecasts": True, "gate": THRESHOLD})}

@@ -55,7 +55,8 @@ class Scenarios:
                 return days[int(rng.integers(len(days)))]
         msg = (
             f"grid2op grid: option 'split' is '{self._options.split}', but no day of the chronics belongs to"
-            " it; choose split='all', or a data set with more days (test=False)"
+            f" it (by date, one in {EVERY} is 'eval'); choose split='all', or a data set with more days"
+            " (test=False)"
         )
         raise OptionError(msg)
 

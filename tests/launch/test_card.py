@@ -155,6 +155,18 @@ def test_it_says_what_plain_sb3_would_leave_out(run, tmp_path, agents, said):
     assert row(path.read_text(), "corrects")[1] == ("`random`" if "corrects" in agents else "nothing")
 
 
+def test_it_says_whether_training_may_have_met_the_scenarios(run, card, tmp_path):
+    assert "3 scenarios that training never saw, the same for all" in card
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    settings = folder / "nodes" / "simulator.json"
+    days = {"grid": "grid2op", "options": {"split": "all"}}  # evaluated on all days, too
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **days}))
+    path = write_card(folder)
+    assert path is not None
+    assert "3 scenarios that training may have met, the same for all" in path.read_text()
+    assert "never saw" not in path.read_text()
+
+
 def test_a_run_that_saved_nothing_has_no_card(tmp_path):
     assert write_card(tmp_path) is None
 

@@ -74,6 +74,22 @@ def test_what_is_missing_is_left_out(run, tmp_path, missing, heading):
     assert len(pictures(page)) == 2
 
 
+@pytest.mark.parametrize(
+    ("grid", "title"),
+    [
+        ("synthetic", "3 held-out scenarios (means"),
+        ("grid2op", "3 scenarios that training may have met (means"),  # days of one split
+    ],
+)
+def test_the_title_says_whether_the_scenarios_were_held_out(run, tmp_path, grid, title):
+    (tmp_path / "evaluation.json").symlink_to(run / "evaluation.json")
+    (tmp_path / "nodes").mkdir()
+    (tmp_path / "nodes" / "simulator.json").write_text(json.dumps({"grid": grid, "options": {}}))
+    page, terminal = report(tmp_path)
+    assert f"<h2>{title}" in page
+    assert title in terminal
+
+
 def test_scores_are_means_over_the_scenarios_in_the_order_of_playing(run):
     document = json.loads((run / "evaluation.json").read_text())["episodes"]
     found = scores(read_results(run))
