@@ -91,6 +91,16 @@ def test_measurements_are_two_ticks_old_by_default():
         np.testing.assert_array_equal(shown.state, truth[tick].state)
 
 
+def test_a_link_of_ones_own_replaces_the_usual_one_as_a_whole():
+    own = simulator.make("frequency68", n_envs=1, seed=0, scada={"default": {"measurement": {"loss": 0.0}}})
+    bare = family.make_grid("frequency68", 1, 0)
+    own.reset(0), bare.reset(0)
+    hold = {a: np.zeros((1, 1), np.float32) for a in UNITS}
+    for _ in range(4):
+        shown, truth = own.step(hold), bare.step(hold)
+        np.testing.assert_array_equal(shown.observations["gas_53"], truth.observations["gas_53"])
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_pettingzoo_accepts_it():
     parallel_api_test(simulator.parallel_env("frequency68", episode_ticks=30), num_cycles=100)
