@@ -313,6 +313,33 @@ def test_a_bad_option_is_refused(options: dict[str, object], message: str):
         made(**options)
 
 
+def test_a_battery_that_runs_empty_stops_at_once_and_is_charged_for_it():
+    """From 50 MW with 0.05 MWh: 28 kWh a tick at first, then what is left."""
+    grid = made(1, **CALM, battery_mwh=0.1)
+    grid.reset(0)
+    frames = [grid.step(constant(grid, 0.0)) for _ in range(4)]
+    ramp_mw = 50.0 * 2.0 / 60.0
+    moved = [float(frame.applied["battery_33"][0, 0]) * ramp_mw for frame in frames]
+    np.testing.assert_allclose(moved, [0.0, -10.0, -40.0, 0.0], atol=1e-3)  # the ramp is 1.7 MW
+    charged = [-float(frame.info["reward_control"][0]) for frame in frames]
+    np.testing.assert_allclose(charged, [5 * 5.0 * -mw for mw in moved], atol=0.1)  # five batteries, C = 5
+
+
+def test_with_default_options_no_battery_runs_empty():
+    options = Options()
+    most_mwh = 100.0 * options.episode_ticks * 2.0 / 3600.0
+    assert most_mwh < 28.0 < options.battery_soc * options.battery_mwh
+
+
+def test_a_machine_loses_at_most_4_mw_more_than_it_gives_by_default():
+    grid = made(1)
+    least, most = grid.options.contingency_mw
+    others = np.setdiff1d(np.arange(grid.system.n_machine), grid.fleet.machine)
+    given = grid.system.machine_mw[others]
+    beyond = most - given[(given >= least) & (given < most)]
+    assert beyond.tolist() == pytest.approx([4.0], abs=0.1)  # machine 10 alone
+
+
 def test_resolved_options_are_json():
     spec = made(ramp_mw=[50, 60]).spec
     assert spec.options["ramp_mw"] == [50.0, 60.0]
