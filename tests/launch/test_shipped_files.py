@@ -7,10 +7,12 @@ import pytest
 import simulator
 from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
+from launch.held_out import evaluator_settings
 from launch.imports import ROOT
 from launch.launch_file import read_launch_file
 from launch.spec import LaunchSpec
 from launch.validate import validate
+from simulator.held_out import may_have_met
 
 FILES = ROOT / "launch" / "files"
 TRAINED = (
@@ -52,6 +54,16 @@ def test_the_partition_is_chosen_on_the_command_line(name, partition, n_agents):
     spec, agents = load(name, f"partition={partition}")
     assert spec.simulator.options["partition"] == partition
     assert len(agents) == n_agents
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_shipped_file_says_itself_what_is_evaluated(name):
+    spec, agents = load(name)
+    assert spec.evaluator is not None
+    played = evaluator_settings(spec, agents)["options"]
+    assert played == spec.evaluator.options  # nothing is laid under it
+    training = spec.simulator.options
+    assert not may_have_met(spec.simulator.grid, training, {**training, **played})
 
 
 @pytest.mark.parametrize("name", ["case5", "case14_storage"])
