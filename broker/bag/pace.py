@@ -73,6 +73,7 @@ class Pace:
         self.paused = True
 
     def resume(self) -> None:
-        """Let bag time go on."""
-        self.paused = False
-        self.go_to(self._bag_ns)
+        """Let bag time go on, if it stands still."""
+        if self.paused:
+            self.paused = False
+            self.go_to(self._bag_ns)

@@ -14,6 +14,7 @@ from broker import Node, codec
 from broker.bag.errors import BagError
 from broker.bag.layout import origin_of
 from broker.bag.lives import Lives, with_incarnation
+from broker.bag.pace import Due, Pace
 from broker.bag.player import PlayerNode
 from broker.bag.reader import Bag
 from broker.bag.recorder import RecorderNode, control_of
@@ -242,6 +243,18 @@ def test_pause_step_rate_and_seek_steer_it(address: str, path: Path) -> None:
         assert results == [0]
 
 
+def test_bag_time_goes_on_when_it_is_resumed_without_a_pause() -> None:
+    pace = Pace(1000.0, paused=False)
+    while (before := pace.now_ns) < 10_000_000:
+        pass
+    pace.resume()
+    assert pace.now_ns >= before
+    pace.pause()
+    stood = pace.now_ns
+    pace.resume()
+    assert pace.now_ns >= stood
+
+
 def test_commands_that_cannot_be_are_refused_and_it_goes_on(address: str, path: Path) -> None:
     with Tap("tap", address) as tap, Node("player", address) as node:
         player = PlayerNode(node, PlayerSettings(str(path), paused=True))
@@ -333,7 +346,6 @@ def test_what_cannot_be_played_is_refused_before_anything_is_sent(tmp_path: Path
 
 
 def test_a_late_latched_value_and_a_clock_that_is_out_are_played_at_their_receive_stamps() -> None:
-    from broker.bag.pace import Due
     from broker.bag.recorded import Recorded
 
     def message(receive_ns: int, publish_ns: int) -> Recorded:
