@@ -21,7 +21,7 @@ from broker.bag.reader import Bag, TopicInfo
 from broker.bag.recorded import Damage, Recorded
 from broker.bag.recorder import control_of
 from broker.bag.selection import selected
-from broker.bag.settings import PlayerSettings
+from broker.bag.settings import PlayerSettings, check_rate
 from broker.messages import Clock, ControlReply, ControlRequest
 from broker.presence import await_nodes
 from broker.schema import BY_NAME
@@ -243,11 +243,14 @@ class PlayerNode:
             case "resume":
                 self.pace.resume()
             case "step":
+                steps = _count(arguments.get("n", 1))
                 self.pace.pause()
-                self._steps += _positive(arguments, "n", 1)
+                self._steps += steps
             case "rate":
-                rate = arguments.get("rate")
-                self.pace.set_rate(None if rate == "max" else _positive(arguments, "rate", 1.0))
+                rate = arguments.get("rate", 1.0)
+                if rate != "max":
+                    check_rate(rate, "max")
+                self.pace.set_rate(None if rate == "max" else rate)
             case "seek":
                 self._seek(float(arguments["time_s"]))
             case "stop":
@@ -269,10 +272,9 @@ class PlayerNode:
         self._target_ns = self.start_ns + int(time_s * 1e9)
 
 
-def _positive(arguments: dict[str, Any], name: str, default: Any) -> Any:
-    value = arguments.get(name, default)
-    if not isinstance(value, int | float) or not value > 0:
-        msg = f"player: {name} is {value!r}, expected a positive number"
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        msg = f"player: n is {value!r}, expected a positive integer: how many messages leave in the pause"
         raise BagError(msg)
     return value
 

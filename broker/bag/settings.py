@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from broker.bag.errors import BagError
 from broker.topics import check_topic
+
+_FASTEST = 1e9  # times as fast as it was: with 1e300, bag time in ns is infinite after a second
 
 
 class _Settings:
@@ -92,7 +95,8 @@ class PlayerSettings(_Settings):
     def __post_init__(self) -> None:
         for topic in (*self.topics, *self.remap, *self.remap.values()):
             check_topic(topic)
-        _check_positive("player: rate", self.rate, ", or none for as fast as possible")
+        if self.rate is not None:
+            check_rate(self.rate, "none")
         for name in ("duration_s", "clock_hz", "deadline_s"):
             _check_positive(f"player: {name}", getattr(self, name))
         if self.start_offset_s < 0:
@@ -103,7 +107,26 @@ class PlayerSettings(_Settings):
             raise BagError(msg)
 
 
-def _check_positive(what: str, value: Any, otherwise: str = "") -> None:
-    if value is not None and not (isinstance(value, int | float) and value > 0):
-        msg = f"{what} is {value!r}, expected a positive number{otherwise}"
+def check_rate(rate: Any, unlimited: str) -> None:
+    """Raise BagError unless a rate is a positive number at which bag time does not overflow.
+
+    Args:
+        rate: times as fast as it was recorded.
+        unlimited: what to give instead for as fast as possible.
+    """
+    if not _is_positive(rate, _FASTEST):
+        msg = (
+            f"player: rate is {rate!r}, expected a positive number up to {_FASTEST:g}, or {unlimited} for as "
+            "fast as possible"
+        )
         raise BagError(msg)
+
+
+def _check_positive(what: str, value: Any) -> None:
+    if value is not None and not _is_positive(value, sys.float_info.max):
+        msg = f"{what} is {value!r}, expected a positive number"
+        raise BagError(msg)
+
+
+def _is_positive(value: Any, at_most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= at_most

@@ -263,11 +263,18 @@ def test_commands_that_cannot_be_are_refused_and_it_goes_on(address: str, path: 
             for command, arguments, complaint in (
                 ("jump", {}, "expected pause, resume, step"),
                 ("rate", {"rate": -1}, "rate is -1, expected a positive number"),
+                ("rate", {"rate": float("inf")}, "rate is inf, .* or max for as fast as possible"),
+                ("rate", {"rate": float("nan")}, "rate is nan, expected a positive number"),
+                ("rate", {"rate": 10**400}, r"expected a positive number up to 1e\+09"),
+                ("step", {"n": 1.5}, r"n is 1\.5, expected a positive integer"),
+                ("step", {"n": 0}, "n is 0, expected a positive integer"),
+                ("step", {"n": True}, "n is True, expected a positive integer"),
                 ("seek", {"time_s": 99}, r"the bag has 0\.800 s"),
             ):
                 with pytest.raises(ServiceError, match=complaint):
                     commands(tap)(command, **arguments)
             assert commands(tap)("status").paused
+            assert player.played == 0
 
 
 def test_it_publishes_the_clock_where_the_bag_has_none(address: str, path: Path) -> None:
@@ -339,6 +346,9 @@ def test_what_cannot_be_played_is_refused_before_anything_is_sent(tmp_path: Path
         (empty, {}, "is empty: there is no message in it"),
         (other, {}, "/t is a Clock of schema 0000000000000000, this version of gridchorus has"),
         (path, {"rate": 0.0}, "rate is 0.0, expected a positive number"),
+        (path, {"rate": float("inf")}, "rate is inf, .* or none for as fast as possible"),
+        (path, {"rate": float("nan")}, "rate is nan, expected a positive number"),
+        (path, {"duration_s": float("inf")}, "duration_s is inf, expected a positive number"),
         (path, {"start_offset_s": -1.0}, "start_offset_s is -1.0, expected 0 or more"),
     ):
         with Node("player", "memory://refused") as node, pytest.raises(BagError, match=complaint):
