@@ -1,8 +1,13 @@
-"""One file of a bag, opened for reading: by its index, or by a walk through its records if it has none."""
+"""One file of a bag as it is read: by its index, or by a walk through its records if it has none.
+
+It is open only while it is read: a folder may have more files than a process may open.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,14 +34,15 @@ class BagFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a file.
+        """Read what a file says of itself, and close it again.
 
         Raises:
             BagError: if it is no bag.
         """
         self.path = path
-        self.file: BinaryIO = scan.opened(path)
-        self.size = path.stat().st_size
+        self._file: BinaryIO | None = None
+        self._lock = threading.RLock()  # so that nobody closes what another thread reads
+        self.size = 0  # bytes
         self.tables = Tables()
         self.metadata: dict[str, dict[str, str]] = {}
         self.chunks: list[Place] = []
@@ -46,20 +52,27 @@ class BagFile:
         self._skipped: set[int] = set()  # offsets of damaged chunks
         self._starts: dict[int, tuple[int, int]] = {}  # offset of a chunk -> first and last stamp, ns
         self._ids: dict[int, set[int]] = {}  # offset of a chunk -> its channels, by the index
-        try:
-            self._check_profile()
-        except BagError:
-            self.close()
-            raise
-        try:
-            self._read_index()
-        except (McapError, BagError, ValueError, KeyError) as error:
-            self.index_fault = str(error) or type(error).__name__
-            self._walk()
+        with contextlib.closing(self):
+            self._read_tables()
+
+    @property
+    def file(self) -> BinaryIO:
+        """Return the file, opened if it is not.
+
+        Raises:
+            BagError: if it cannot be read any more.
+        """
+        with self._lock:
+            if self._file is None:
+                self._file = scan.opened(self.path)
+            return self._file
 
     def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+        """Close the file until it is read again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+            self._file = None
 
     @property
     def skipped(self) -> int:
@@ -74,10 +87,6 @@ class BagFile:
 
     def chunk_span(self, place: Place) -> tuple[int, int]:
         """Return the first and last receive stamp of a chunk, ns."""
-        if place.offset not in self._starts:
-            self.file.seek(place.offset + 9)
-            start, end = self.file.read(8), self.file.read(8)
-            self._starts[place.offset] = (int.from_bytes(start, "little"), int.from_bytes(end, "little"))
         return self._starts[place.offset]
 
     def raw(self, place: Place) -> bytes:
@@ -86,8 +95,10 @@ class BagFile:
         Raises:
             BagError: if it is damaged, with its place.
         """
+        with self._lock:
+            content = scan.content(self.file, place)
         try:
-            return scan.uncompressed(scan.content(self.file, place))
+            return scan.uncompressed(content)
         except BagError as error:
             msg = f"{self.path}: chunk at byte {place.offset}: {error}; look with `chorus bag verify`"
             raise BagError(msg) from None
@@ -158,16 +169,17 @@ class BagFile:
         Raises:
             BagError: at a damaged chunk, if those are refused.
         """
-        for place in reversed(self.chunks):
-            wanted = self._latched_ids(found)
-            if self.chunk_span(place)[0] >= until_ns or not wanted & self._ids.get(place.offset, wanted):
-                continue
-            newest: dict[str, Recorded] = {}
-            raw = self._unless_damaged(place, partial(self.raw, place), damage)
-            for message in self.messages_in(raw):
-                if message.channel in wanted and message.receive_ns < until_ns:
-                    newest[self.recorded(message).topic] = self.recorded(message)
-            found |= newest
+        with contextlib.closing(self):
+            for place in reversed(self.chunks):
+                wanted = self._latched_ids(found)
+                if self.chunk_span(place)[0] >= until_ns or not wanted & self._ids.get(place.offset, wanted):
+                    continue
+                newest: dict[str, Recorded] = {}
+                raw = self._unless_damaged(place, partial(self.raw, place), damage)
+                for message in self.messages_in(raw):
+                    if message.channel in wanted and message.receive_ns < until_ns:
+                        newest[self.recorded(message).topic] = self.recorded(message)
+                found |= newest
 
     def _unless_damaged(self, place: Place, read: Callable[[], bytes], damage: Damage) -> bytes:
         """Return the records of a chunk; of a damaged one none, and count it, unless those are refused."""
@@ -184,14 +196,23 @@ class BagFile:
         return {c.id for c in channels if c.metadata.get("latched") == "true" and c.topic not in found}
 
     def _ahead(self, places: list[Place]) -> Iterator[tuple[Place, Future[bytes]]]:
-        """Yield chunks, the next one being decompressed meanwhile."""
-        with ThreadPoolExecutor(1, thread_name_prefix="bag") as pool:
+        """Yield chunks, the next one being decompressed meanwhile; close the file when that has ended."""
+        with contextlib.closing(self), ThreadPoolExecutor(1, thread_name_prefix="bag") as pool:
             waiting: deque[tuple[Place, Future[bytes]]] = deque()
             for place in places:
                 waiting.append((place, pool.submit(self.raw, place)))
                 if len(waiting) > 1:
                     yield waiting.popleft()
             yield from waiting
+
+    def _read_tables(self) -> None:
+        self.size = os.fstat(self.file.fileno()).st_size
+        self._check_profile()
+        try:
+            self._read_index()
+        except (McapError, BagError, ValueError, KeyError) as error:
+            self.index_fault = str(error) or type(error).__name__
+            self._walk()
 
     def _check_profile(self) -> None:
         first = next(scan.walk(self.file, self.size))
@@ -253,6 +274,9 @@ class BagFile:
             elif place.opcode == Opcode.METADATA:
                 self._take_metadata(place)
         for place in self.chunks:
+            self.file.seek(place.offset + 9)
+            start, end = self.file.read(8), self.file.read(8)
+            self._starts[place.offset] = (int.from_bytes(start, "little"), int.from_bytes(end, "little"))
             with contextlib.suppress(BagError):  # a later reader says which
                 deque(self.messages_in(self.raw(place)), maxlen=0)
 

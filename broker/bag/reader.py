@@ -54,25 +54,19 @@ def order_of(path: Path) -> tuple[str, int]:
 
 
 class Bag:
-    """A bag opened for reading."""
+    """A bag for reading; of its files only the one that is being read is open."""
 
     def __init__(self, path: Path) -> None:
-        """Open all files.
+        """Read what all files say of themselves.
 
         Raises:
             BagError: if one of them is no bag.
         """
         self.path = path
-        self.files: list[BagFile] = []
-        try:
-            for file in files_of(path):
-                self.files.append(BagFile(file))
-        except BagError:
-            self.close()
-            raise
+        self.files = [BagFile(file) for file in files_of(path)]
 
     def close(self) -> None:
-        """Close all files."""
+        """Close what is open."""
         for file in self.files:
             file.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +62,8 @@ def verify(path: Path) -> Verdict:
     verdict, ledger = Verdict(), Ledger()
     with Bag(path) as bag:
         for number, file in enumerate(bag.files):
-            _Check(file, verdict, ledger).run(first=number == 0)
+            with closing(file):
+                _Check(file, verdict, ledger).run(first=number == 0)
     for (topic, sender, _), first in sorted(ledger.late.items()):
         text = f"topic {topic} from {sender}: begins with sequence number {first}; it joined later"
         verdict.notes.append(Finding(str(path), text))
