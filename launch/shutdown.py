@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from launch.processes import Running, send
@@ -21,10 +21,17 @@ class Patience:
     stage_s: float  # after SIGINT, for each stage: agents, critic, simulator, extra nodes, broker
     total_s: float  # after the first SIGINT, for all stages together
     terminate_s: float  # after SIGTERM
+    recorder_s: float  # after SIGINT, for the recorder, which comes when all others but the broker are gone
+
+    @property
+    def of_recorder(self) -> Patience:
+        """Return the patience with the recorder alone."""
+        return replace(self, stage_s=self.recorder_s, total_s=self.recorder_s)
 
 
-REGULAR = Patience(stage_s=15.0, total_s=30.0, terminate_s=3.0)
-INTERRUPTED = Patience(stage_s=1.2, total_s=2.4, terminate_s=0.6)
+REGULAR = Patience(stage_s=15.0, total_s=30.0, terminate_s=3.0, recorder_s=15.0)
+# A recorder listens for 2 s more if nodes that are not ours keep the bus busy, then closes its bag.
+INTERRUPTED = Patience(stage_s=1.2, total_s=2.4, terminate_s=0.6, recorder_s=2.4)
 
 
 def stop_all(slots: Sequence[Slot], patience: Patience, meanwhile: Callable[[], None]) -> list[str]:

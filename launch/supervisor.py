@@ -103,8 +103,8 @@ class Supervisor:
         if self._stop is None:
             self._display.say(f"{len(self.slots)} nodes ready after {self._watch.elapsed_s:.1f} s")
 
-    def _brokers(self) -> list[Slot]:
-        return [slot for slot in self.slots if slot.node.kind == Kind.BROKER]
+    def _of(self, kind: Kind) -> list[Slot]:
+        return [slot for slot in self.slots if slot.node.kind == kind]
 
     def _begin(self, slots: Sequence[Slot]) -> None:
         # Fresh interpreters first: a fork waits until the fork server has done its imports.
@@ -115,7 +115,7 @@ class Supervisor:
 
     def _join(self) -> Bus | None:
         """Join the broker; None if a signal came first."""
-        broker = self._brokers()[0]
+        broker = self._of(Kind.BROKER)[0]
         bus = Bus(self.program)
         until = time.monotonic() + self.program.ready_timeout_s
         while self._stop is None:
@@ -217,10 +217,13 @@ class Supervisor:
 
     def _end(self, patience: shutdown.Patience) -> None:
         reached = self._watch.view().done_ticks  # what ends from here on has not done the rest
-        others = [slot for slot in self.slots if slot.node.kind != Kind.BROKER]
+        others = [slot for slot in self.slots if slot.node.kind not in (Kind.BROKER, Kind.RECORDER)]
         killed = shutdown.stop_all(others, patience, lambda: self._watch.listen(0.0))
+        # What hangs has used up the time by now, and a recorder that is killed leaves a bag without an end.
+        recorders = self._of(Kind.RECORDER)
+        killed += shutdown.stop_all(recorders, patience.of_recorder, lambda: self._watch.listen(0.0))
         self._watch.leave()
-        killed += shutdown.stop_all(self._brokers(), patience, lambda: None)
+        killed += shutdown.stop_all(self._of(Kind.BROKER), patience, lambda: None)
         for slot in self.slots:
             slot.finished |= slot.process is not None and slot.process.exit_code() == 0
         if killed:

@@ -130,6 +130,19 @@ def test_ctrl_c_ends_even_what_ignores_signals(tmp_path: Path) -> None:
     assert_all_gone(everyone, within_s=1.0)
 
 
+def test_a_recorder_has_time_to_close_its_bag_however_many_hang(tmp_path: Path) -> None:
+    recorder = {"name": "recorder", "kind": "RECORDER", "settings": {"ends_after_s": 1.0}}
+    critic = {"name": "critic", "kind": "CRITIC", "forked": True, "settings": {"stubborn": True}}
+    with supervise(tmp_path / "run", [recorder, critic, agent("deaf", stubborn=True, **ENDLESS)]) as run:
+        run.wait_until_ready()
+        everyone = run.everyone()
+        run.interrupt()
+        output = run.finish()
+    assert run.code == 130
+    assert "had to kill critic, deaf\n" in output
+    assert_all_gone(everyone, within_s=1.0)
+
+
 def test_a_second_ctrl_c_kills_at_once(tmp_path: Path) -> None:
     with supervise(tmp_path / "run", ensemble(agent("deaf", stubborn=True, **ENDLESS))) as run:
         run.wait_until_ready()

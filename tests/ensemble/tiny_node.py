@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from broker import Node
 
@@ -47,7 +48,7 @@ def main() -> int:
         return count(node, settings)
 
 
-def count(node: Node, settings: dict[str, int]) -> int:
+def count(node: Node, settings: dict[str, Any]) -> int:
     """Count ticks of 20 ms until all are done, or for ever."""
     tick = 0
     while node.ok() and tick != settings.get("ticks", -1):
@@ -56,6 +57,7 @@ def count(node: Node, settings: dict[str, int]) -> int:
         node.set_status("running", tick, json.dumps({"ticks": tick}))
         if tick == settings.get("die_at"):
             os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(settings.get("ends_after_s", 0.0))
     node.set_status("done", tick)
     return 0
 
