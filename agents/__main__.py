@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = _settings(arguments)
         with joining(arguments.name, arguments.broker) as node:
             return AgentNode(node, settings).run()
-    except (AgentsError, BrokerError) as error:
+    except (AgentsError, BrokerError, OSError) as error:  # an OSError: a disk is full, or takes nothing
         return report(error)
 
 

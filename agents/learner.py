@@ -21,7 +21,7 @@ from agents.ensemble_ppo import (
     SharedCriticAlgorithm,
 )
 from agents.env import BusVecEnv
-from agents.errors import EpochChangedError, SettingsError, SimulatorGoneError
+from agents.errors import AgentsError, EpochChangedError, SettingsError, SimulatorGoneError
 from agents.memory import memory_of
 from agents.own_critic import OwnCritic
 from agents.recipe import MemorySettings
@@ -166,14 +166,23 @@ class Learner:
     def _new(self) -> SharedCriticAlgorithm:
         """Return a model of this run's settings, with the weights of an earlier one if `load` names it."""
         algorithm, policy = ALGORITHMS[self._settings.algorithm]
-        model = algorithm(
-            self._settings.policy or policy,
-            VecMonitor(self._env),
-            n_steps=self._settings.n_steps,
-            seed=self._settings.seed,
-            weights_seed=self._settings.weights_seed,
-            **with_schedules(self._settings.hyperparameters),
-        )
+        try:
+            model = algorithm(
+                self._settings.policy or policy,
+                VecMonitor(self._env),
+                n_steps=self._settings.n_steps,
+                seed=self._settings.seed,
+                weights_seed=self._settings.weights_seed,
+                **with_schedules(self._settings.hyperparameters),
+            )
+        except AgentsError:
+            raise
+        except (TypeError, ValueError, AssertionError, AttributeError) as error:
+            msg = (
+                f"agent '{self._seat.agent}': {algorithm.__name__} refuses its settings: {error}; correct "
+                "agents.algorithm, agents.policy or agents.hyperparameters"
+            )
+            raise SettingsError(msg) from error
         if self._settings.load is not None:
             self._start_from(model, Path(self._settings.load))
         return model

@@ -43,15 +43,18 @@ class AgentNode:
             if self._node.ok():
                 raise
             return STOPPED  # before there was a grid
-        self._node.set_status("ready")
         try:
             if self._settings.mode == "train" and self._settings.baseline is None:
                 # Stable-Baselines3 and torch are imported only by agents that learn.
                 from agents.learner import Learner
 
-                Learner(seat, self._settings).run()
+                learner = Learner(seat, self._settings)
+                self._node.set_status("ready")
+                learner.run()
             else:
-                self._act(seat, self._policy(seat))
+                policy = self._policy(seat)
+                self._node.set_status("ready")
+                self._act(seat, policy)
         except SimulatorGoneError:
             if self._node.ok():
                 raise

@@ -93,6 +93,32 @@ def numeric(endpoint: str) -> str:
     return endpoint if host == "*" else f"tcp://{socket.gethostbyname(host)}:{port}"
 
 
+def refuse_busy(address: str) -> None:
+    """Look whether a broker can listen at a TCP address.
+
+    Raises:
+        ConnectionFailedError: if somebody listens at one of its ports.
+    """
+    for endpoint in vars(endpoints(address)).values():
+        if not endpoint.startswith("tcp://"):
+            continue
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        if _answers("localhost" if host == "*" else host, int(port)):
+            msg = (
+                f"broker address {address}: somebody listens at port {port} already; choose another address, "
+                "or join the broker there with --broker"
+            )
+            raise ConnectionFailedError(msg)
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def refuse_live_file(endpoint: str) -> None:
     """Look whether a process listens at a socket file: libzmq would take it away from it.
 

@@ -1,4 +1,4 @@
-"""A Ctrl-C that cannot get lost while modules are imported.
+"""Signals that end a run in order, and a Ctrl-C that cannot get lost while modules are imported.
 
 Python drops an exception that is raised inside a weakref's callback, and each import runs one: a
 KeyboardInterrupt at that moment is printed as ignored, and the program goes on.
@@ -11,6 +11,24 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+@contextmanager
+def terminated_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise SystemExit, so that what was begun is put in order; main thread only."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -84,6 +84,12 @@ def launch(
     except LaunchError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code
+    except OSError as error:
+        where = f" {error.filename}:" if error.filename else ""
+        sys.stderr.write(
+            f"the run failed:{where} {error.strerror or error}; make room, or choose another --run-dir\n"
+        )
+        code = 1
     except KeyboardInterrupt:  # before the supervisor took over the signals, or with --threads
         code = 130
     raise typer.Exit(code)

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import yaml
 
+from broker.address import refuse_busy
+from broker.errors import ConnectionFailedError
 from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.assemble import assemble
 from launch.display import Display, make_display
-from launch.interrupt import remembered_interrupt
+from launch.errors import StartError
+from launch.interrupt import remembered_interrupt, terminated_in_order
 from launch.launch_file import list_arguments, read_launch_file
 from launch.program import Kind, Program
 from launch.run_folder import RunFolder, new_run_folder, point_latest
@@ -69,7 +72,7 @@ def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
     spec = validate(root)
     named = options.run_dir
     folder = RunFolder(named.absolute()) if named else new_run_folder(Path("runs"), spec.name)
-    with _address(spec, threads=options.threads) as address:
+    with terminated_in_order(), _address(spec, threads=options.threads) as address:
         if options.dry_run:
             _print_program(assemble(spec, agents_of(root, spec), folder, address))
             return 0
@@ -98,10 +101,19 @@ def _run(
             from launch.supervisor import Supervisor
 
             check_interrupt()
+            if not spec.broker.external:
+                _refuse_busy(address)
             code = Supervisor(program, folder, display, verbose=options.verbose).run()
     if code != 0 or spec.player is not None:
         return code
     return then(spec, agents, folder, display)
+
+
+def _refuse_busy(address: str) -> None:
+    try:
+        refuse_busy(address)
+    except ConnectionFailedError as error:
+        raise StartError(str(error)) from error
 
 
 def _run_threads(program: Program, display: Display, check_interrupt: Callable[[], None]) -> int:

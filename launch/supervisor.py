@@ -6,7 +6,6 @@ due. Nothing waits by sleeping for luck: a node counts as ready when it says so.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -81,10 +80,10 @@ class Supervisor:
         return 0 if self._stop is None else 128 + self._stop
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Ask for an orderly end; the second time, end at once."""
+        """Ask for an orderly end; the second time, end at once, but leave terminal and sockets in order."""
         if self._stop is not None:
             shutdown.kill_all(self.slots)
-            os._exit(128 + number)
+            raise SystemExit(128 + number)
         self._stop = signal.Signals(number)
 
     def _start(self) -> None:

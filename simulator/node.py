@@ -153,12 +153,14 @@ class SimulatorNode:
     def _gather_in_lockstep(self, observations: dict[str, Observation]) -> dict[str, Action]:
         """Wait until every agent has answered the open tick, or its time is over."""
         leader = self._leader
+        said = False
         while self._awaited() and self._node.ok() and not self._orders.interrupting:
             if self._finished_without(leader.answers()):
                 break
             self._node.spin(max(0.001, leader.next_retry() - time.monotonic()))
             self._watch.lap("waiting")
             self._take_answers()
+            said = said or self._say_who_is_slow()
             self._announcer.show(observations, leader.due(time.monotonic()))
             self._watch.lap("messaging")
         return leader.answers()
@@ -191,6 +193,16 @@ class SimulatorNode:
         if overdue:
             self._give_up_on(overdue)
         return [agent for agent in missing if agent not in overdue]
+
+    def _say_who_is_slow(self) -> bool:
+        """Return whether somebody has used up half of its time, and say who."""
+        waited_s = self._leader.waited(time.monotonic())
+        slow = {a: self._patience_s(a) for a in self._leader.missing if a not in self._given_up}
+        slow = {agent: patience_s for agent, patience_s in slow.items() if waited_s > patience_s / 2}
+        if slow:
+            where = f"tick {self._world.tick} of epoch {self._announcer.epoch}"
+            self._node.log("warning", f"{where} waits for {[*slow]}, for at most {max(slow.values()):g} s")
+        return bool(slow)
 
     def _patience_s(self, agent: str) -> float:
         """Return how long a tick waits for an agent: less if it missed the last deadline already."""

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = CriticNodeSettings.from_mapping(read_settings(arguments.config))
         with joining(arguments.name, arguments.broker) as node:
             return CriticNode(node, settings).run()
-    except (AgentsError, BrokerError) as error:
+    except (AgentsError, BrokerError, OSError) as error:  # an OSError: a disk is full, or takes nothing
         return report(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -20,6 +21,7 @@ from agents.critic.independent import IndependentCritic
 from agents.critic.settings import CriticSettings
 from agents.ensemble_files import newest_agent_file, read_card
 from agents.errors import AgentsError, SettingsError
+from agents.files import replacing
 from agents.learner import Learner
 from agents.node import STOPPED, AgentNode
 from agents.own_critic import OwnCritic
@@ -308,6 +310,32 @@ def test_learning_needs_a_critic_and_lock_step(mode, changes, expected):
         worker = start(world, "left", training(**changes))
         with pytest.raises(AgentsError, match=expected):
             worker.end()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"policy": "CnnPolicy"}, "EnsemblePPO refuses its settings: Policy CnnPolicy unknown"),
+        ({"hyperparameters": {"batch_size": 24, "policy_kwargs": {"foo": 1}}}, "settings: .*'foo'"),
+        ({"hyperparameters": {"batch_size": 24, "policy_kwargs": {"net_arch": "hello"}}}, "its settings: "),
+    ],
+)
+def test_settings_that_sb3_refuses_end_the_agent_before_it_is_ready(changes, expected):
+    with simulation("right") as world:
+        worker = start(world, "left", training(**changes))
+        with pytest.raises(SettingsError, match=expected):
+            worker.end()
+        nodes = world.watcher.client(NODES).call(RegistryRequest(), 5.0).records
+        assert json.loads(nodes).get("left", {}).get("status", {}).get("state") != "ready"
+
+
+def test_a_full_disk_leaves_no_half_written_file_behind(tmp_path):
+    (tmp_path / "whole").write_bytes(b"old")
+    with contextlib.suppress(OSError), replacing(tmp_path / "whole") as file:
+        file.write(b"new")
+        raise OSError("no room")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+    assert (tmp_path / "whole").read_bytes() == b"old"
 
 
 def test_an_own_critic_is_kept_with_everything_that_makes_its_next_update(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,24 @@ def test_ctrl_c_ends_everything_in_order_with_the_usual_exit_code(tmp_path):
         assert run.exit_code(timeout_s=5.0) == 128 + signal.SIGINT
         assert run.left() == []
         assert {agent for agent, _ in run.saved()} == {"block_0", "block_1"}
+
+
+def test_a_second_ctrl_c_leaves_no_sockets_behind(tmp_path):
+    with Run(tmp_path / "run", "updates=1000") as run:
+        run.wait_for_update()
+        sockets = Path((run.folder / "broker.address").read_text().strip().removeprefix("ipc://")).parent
+        assert sockets.is_dir()
+        interrupt(run.process)
+        interrupt(run.process)
+        assert run.exit_code(timeout_s=10.0) == 128 + signal.SIGINT
+        assert run.left() == []
+    assert not sockets.exists()
+
+
+def test_a_busy_address_is_refused_before_anything_starts(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with Run(tmp_path / "run", f"broker.address=tcp://127.0.0.1:{port}") as run:
+            assert run.exit_code() == 1
+    assert f"somebody listens at port {port} already; choose another address" in run.output.read_text()
+    assert not list((run.folder / "logs").iterdir())

@@ -77,6 +77,15 @@ def test_a_missing_agent_ends_the_run_with_an_error_that_names_it():
             simulation.simulator.end()
 
 
+def test_who_is_slow_is_named_once_before_the_deadline(caplog):
+    with Simulation(world(), "left", "right", start_deadline_s=0.6) as simulation:
+        simulation.hands["left"].await_tick(0)
+        simulation.hands["left"].act(0)
+        with pytest.raises(LockstepError):
+            simulation.simulator.end()
+    assert caplog.text.count("tick 0 of epoch 1 waits for ['right'], for at most 0.6 s") == 1
+
+
 def test_an_agent_that_was_heard_has_the_shorter_deadline():
     with Simulation(world(), "left", "right", deadline_s=0.1, start_deadline_s=60.0) as simulation:
         simulation.play(0)
