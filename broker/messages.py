@@ -16,16 +16,23 @@ from broker.errors import MessageError
 Array = NDArray[Any]
 
 
-def _rows(message: object, *arrays: Array | None) -> None:
-    """Check that all given arrays have the same first dimension E."""
-    rows = None
-    for array in arrays:
-        if array is not None:
-            rows = rows or array.shape[:1]
-            if array.shape[:1] != rows:
-                sizes = {name: a.shape[:1] for name, a in vars(message).items() if hasattr(a, "shape")}
-                msg = f"{type(message).__name__}: arrays disagree on the number of copies: {sizes}"
-                raise MessageError(msg)
+def _check(message: object, columns: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> None:
+    """Check that columns are (E,) and tables (E, any number), all with the same E; tables may be None."""
+    arrays = vars(message)
+    shapes = [arrays[name].shape for name in columns]
+    shapes += [arrays[name].shape[:-1] for name in tables if arrays[name] is not None]
+    if len(shapes[0]) != 1 or shapes.count(shapes[0]) != len(shapes):
+        raise MessageError(_misshapen(message, dict.fromkeys(columns, 1) | dict.fromkeys(tables, 2)))
+
+
+def _misshapen(message: object, dimensions: dict[str, int]) -> str:
+    kind = type(message).__name__
+    shapes = {name: a.shape for name in dimensions if (a := vars(message)[name]) is not None}
+    for name, shape in shapes.items():
+        if len(shape) != dimensions[name]:
+            return f"{kind}: array '{name}' has shape {shape}, expected {dimensions[name]} dimension(s)"
+    sizes = {name: shape[:1] for name, shape in shapes.items()}
+    return f"{kind}: arrays disagree on their first dimension: {sizes}, expected the same in all"
 
 
 @dataclass(frozen=True)
@@ -65,16 +72,7 @@ class Observation:
     final_obs: Array | None = None  # (E, d) <f4, rows of done copies; None if no copy is done
 
     def __post_init__(self) -> None:
-        _rows(
-            self,
-            self.measured_tick,
-            self.obs,
-            self.reward,
-            self.terminated,
-            self.truncated,
-            self.mask,
-            self.final_obs,
-        )
+        _check(self, ("measured_tick", "reward", "terminated", "truncated"), ("obs", "mask", "final_obs"))
 
 
 @dataclass(frozen=True)
@@ -92,16 +90,8 @@ class GridState:
     final_state: Array | None = None  # (E, s + k) <f4 state and in-flight, rows of done copies
 
     def __post_init__(self) -> None:
-        _rows(
-            self,
-            self.state,
-            self.in_flight,
-            self.rewards,
-            self.terminated,
-            self.truncated,
-            self.metrics,
-            self.final_state,
-        )
+        tables = ("state", "in_flight", "rewards", "metrics", "final_state")
+        _check(self, ("terminated", "truncated"), tables)
 
 
 @dataclass(frozen=True)
@@ -115,10 +105,16 @@ class AppliedAction:
     actions: Array  # (E, sum of widths) <f4 applied actions side by side, in the order of agents
     widths: tuple[int, ...]  # columns per agent
 
+    def __post_init__(self) -> None:
+        _check(self, tables=("verdicts", "details", "actions"))
+
 
 @dataclass(frozen=True)
 class Action:
-    """`/agents/<agent>/action`: one agent's answer to (epoch, tick)."""
+    """`/agents/<agent>/action`: one agent's answer to (epoch, tick).
+
+    Of any shape: one that is not in the agent's space is the grid's to judge, as illegal (simulator.actions).
+    """
 
     epoch: int
     tick: int
@@ -134,6 +130,9 @@ class PeerMessage:
     epoch: int
     tick: int
     content: Array  # (E, m) <f4
+
+    def __post_init__(self) -> None:
+        _check(self, tables=("content",))
 
 
 @dataclass(frozen=True)
@@ -187,6 +186,9 @@ class Advantages:
     advantages: Array  # (T, E) <f4
     returns: Array  # (T, E) <f4
     critic_version: int  # updates made before these values were computed
+
+    def __post_init__(self) -> None:
+        _check(self, tables=("values", "advantages", "returns"))
 
 
 @dataclass(frozen=True)

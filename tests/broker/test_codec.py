@@ -12,7 +12,18 @@ import pytest
 
 from broker import codec
 from broker.errors import FrameError, MessageError
-from broker.messages import Action, Clock, GridDescription, NodeStatus, Observation
+from broker.messages import (
+    Action,
+    Advantages,
+    AppliedAction,
+    Clock,
+    GridDescription,
+    GridState,
+    NodeStatus,
+    Observation,
+    PeerMessage,
+)
+from broker.schema import schema_of
 from broker.strict import MAX_HEADER
 
 ACTION = Action(1, 2, np.arange(4, dtype=np.int64))
@@ -131,12 +142,43 @@ def test_refuses_another_type_than_expected():
 
 def test_refuses_fields_that_disagree():
     rows = np.zeros(4, np.float32)
-    message = Observation(0, 0, rows, rows, rows, rows, rows)
+    message = Observation(0, 0, rows, rows[:, None], rows, rows, rows)
     frames = forged(message)
     header = msgpack.unpackb(frames[1])
-    header[8][1] = ["obs", "<f4", [3], bytes(12)]
-    with pytest.raises(FrameError, match=r"arrays disagree on the number of copies: .*'obs': \(3,\)"):
+    header[8][1] = ["obs", "<f4", [3, 1], bytes(12)]
+    with pytest.raises(FrameError, match=r"arrays disagree on their first dimension: .*'obs': \(3,\)"):
         codec.decode([frames[0], msgpack.packb(header)])
+
+
+DIMENSIONS = {  # how many each array has; of a single number, so that its bytes fit any of them
+    Observation: {"measured_tick": 1, "obs": 2, "reward": 1, "terminated": 1, "truncated": 1}
+    | {"mask": 2, "final_obs": 2},
+    GridState: {"state": 2, "in_flight": 2, "rewards": 2, "terminated": 1, "truncated": 1}
+    | {"metrics": 2, "final_state": 2},
+    AppliedAction: {"verdicts": 2, "details": 2, "actions": 2},
+    PeerMessage: {"content": 2},
+    Advantages: {"values": 2, "advantages": 2, "returns": 2},
+}
+SCALARS = {"epoch": 1, "tick": 2, "widths": (1,), "critic_version": 3}
+
+
+@pytest.mark.parametrize("kind", DIMENSIONS, ids=lambda kind: kind.__name__)
+def test_refuses_arrays_with_more_or_fewer_dimensions(kind):
+    arrays = {name: np.zeros((1,) * n, np.float32) for name, n in DIMENSIONS[kind].items()}
+    scalars = {name: SCALARS[name] for name in schema_of(kind).scalars}
+    assert tuple(arrays) == schema_of(kind).arrays
+    good = codec.encode("/t", kind(**scalars, **arrays), sender="peer")
+    assert codec.decode(good).message.__dict__.keys() == {*scalars, *arrays}
+    header = msgpack.unpackb(good[1])
+    for place, (name, right) in enumerate(DIMENSIONS[kind].items()):
+        for wrong in {0, 1, 2, 3} - {right}:
+            described = [[*entry] for entry in header[8]]
+            described[place][2] = (1,) * wrong
+            complaint = rf"array '{name}' has shape \(.*\), expected {right} dimension"
+            with pytest.raises(FrameError, match=f"topic /t from peer: .*{complaint}"):
+                codec.decode([good[0], msgpack.packb([*header[:8], described])])
+            with pytest.raises(MessageError, match=complaint):
+                kind(**scalars, **arrays | {name: np.zeros((1,) * wrong, np.float32)})
 
 
 def test_large_arrays_are_frames_and_small_ones_ride_in_the_header():

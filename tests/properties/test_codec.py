@@ -22,28 +22,32 @@ DTYPES = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|b1", "|u1"])
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-def arrays(copies: int) -> st.SearchStrategy[np.ndarray]:
+def arrays(copies: int, dimensions: int) -> st.SearchStrategy[np.ndarray]:
     """Arrays of E rows: any dtype, any number of columns, none too."""
-    shapes = st.lists(st.integers(0, 5), max_size=3).map(lambda rest: (copies, *rest))
+    rest = st.lists(st.integers(0, 5), min_size=dimensions - 1, max_size=dimensions - 1)
+    shapes = rest.map(lambda rest: (copies, *rest))
     return st.tuples(DTYPES, shapes).flatmap(lambda kind: hnp.arrays(np.dtype(kind[0]), kind[1]))
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> object:
     copies = draw(st.integers(0, 300))
-    array = arrays(copies)
-    maybe = st.none() | array
+    column, table = arrays(copies, 1), arrays(copies, 2)
+    maybe = st.none() | table
     epoch, tick = draw(INT64), draw(INT64)
     match draw(st.sampled_from([Action, Observation, GridState, AppliedAction, NodeStatus])):
         case cls if cls is Action:
-            return Action(epoch, tick, draw(array), leaving=draw(st.booleans()))
+            anything = st.integers(1, 4).flatmap(lambda dimensions: arrays(copies, dimensions))
+            return Action(epoch, tick, draw(anything), leaving=draw(st.booleans()))
         case cls if cls is Observation:
-            return Observation(epoch, tick, *(draw(array) for _ in range(5)), draw(maybe), draw(maybe))
+            kinds = (column, table, column, column, column, maybe, maybe)
+            return Observation(epoch, tick, *map(draw, kinds))
         case cls if cls is GridState:
-            return GridState(epoch, tick, *(draw(array) for _ in range(6)), draw(maybe))
+            kinds = (table, table, table, column, column, table, maybe)
+            return GridState(epoch, tick, *map(draw, kinds))
         case cls if cls is AppliedAction:
             widths = tuple(draw(st.lists(st.integers(0, 9))))
-            return AppliedAction(epoch, tick, draw(array), draw(array), draw(array), widths)
+            return AppliedAction(epoch, tick, *(draw(table) for _ in range(3)), widths)
     text = st.text(st.characters(exclude_categories=["Cs"]))
     return NodeStatus(draw(text), tick, 0, 0, 0, 0, draw(text) * draw(st.sampled_from([1, 40_000])))
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ from agents.critic.centralized import CentralizedCritic
 from agents.critic.checkpoint import load
 from agents.critic.node import CriticNode
 from agents.critic.settings import CriticNodeSettings, CriticSettings
-from broker import Node, topics
+from broker import Node, codec, topics
 from broker.errors import ServiceError, ServiceUnavailableError
 from broker.messages import Advantages, GridDescription, GridState, HistoryRequest, ParametersRequest
 from broker.services import ADVANTAGES, HISTORY, parameters_of
@@ -79,9 +80,10 @@ def simulator(world, lost: set[int] = frozenset(), forgotten: set[int] = frozens
         asked: list[int] = []
         description = node.publisher(topics.DESCRIPTION, GridDescription, latched=True)
         states = node.publisher(topics.STATE, GridState)
-        node.server(HISTORY, recall)
         description.publish(world.description())
         node.ready()
+        node.server(HISTORY, recall)
+        node.ready()  # whoever has waited for the service finds a described grid
         for state in world.states[:until]:
             if state.tick not in lost:
                 states.publish(state)
@@ -166,6 +168,20 @@ def test_refusals_travel_to_the_agent_that_asked(address, world):
             client.call(replace(world.request("east", 0, T), digest="0" * 64))
         with pytest.raises(ServiceError, match="no such agent; known are north, east, south"):
             client.call(replace(world.request("east", 0, T), agent="west"))
+        assert len(ask(node, world, 0)) == 3
+
+    assert outcome == [0]
+
+
+@pytest.mark.parametrize("shape", [[], [3], [3, 1, 1]])
+@pytest.mark.parametrize("field", ["state", "in_flight", "rewards"])
+def test_a_state_with_more_or_fewer_dimensions_does_not_end_it(address, world, field, shape):
+    frames = codec.encode(topics.STATE, world.states[1], sender="simulator")
+    header = msgpack.unpackb(frames[1])
+    (entry,) = [entry for entry in header[8] if entry[0] == field]
+    entry[2:] = [shape, bytes(4 * int(np.prod(shape)))]
+    with ensemble(address, world, CriticNodeSettings(SMALL)) as (node, outcome):
+        node._transport.publish([frames[0], msgpack.packb(header)])
         assert len(ask(node, world, 0)) == 3
 
     assert outcome == [0]
