@@ -72,6 +72,15 @@ def view_of(description: GridDescription, agent: str) -> GridView:
     )
 
 
+def observation_shapes(view: GridView) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that the tables of the agent's observations have, if they are there at all."""
+    shown = (view.n_envs, *view.observation_space.shape)
+    shapes = {"obs": shown, "final_obs": shown}
+    if isinstance(view.action_space, spaces.Discrete):
+        shapes["mask"] = (view.n_envs, int(view.action_space.n))
+    return shapes
+
+
 def copies_per_scenario(description: GridDescription) -> int:
     """Return how many neighbouring copies of a grid meet the same scenario."""
     return int(json.loads(description.config or "{}").get("copies_per_scenario", 1))

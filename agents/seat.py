@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.description import GridView, view_of
+from agents.description import GridView, observation_shapes, view_of
 from agents.errors import AgentsError, EpochChangedError, SimulatorGoneError
 from broker import Node, topics
+from broker.codec import Header
+from broker.errors import FrameError
 from broker.lockstep import Call, Member
 from broker.messages import Action, GridDescription, Observation
 
@@ -36,6 +38,7 @@ class Seat:
         self._actions = node.publisher(topics.action(agent), Action)
         node.ready(timeout_s=30.0)
         self.view: GridView = view_of(self._first_description(), agent)
+        self._shapes = observation_shapes(self.view)
 
     @property
     def epoch(self) -> int:
@@ -84,8 +87,7 @@ class Seat:
         """
         before, until = self.epoch, time.monotonic() + timeout_s
         while self.node.ok() and time.monotonic() < until:
-            while (received := self._observations.take()) is not None:
-                observation = received.message
+            while (observation := self._take()) is not None:
                 match self._member.called((observation.epoch, observation.tick)):
                     case Call.NEW:
                         self.observation = observation
@@ -111,8 +113,7 @@ class Seat:
         since = time.monotonic()
         while True:
             newest: Observation | None = None
-            while (received := self._observations.take()) is not None:
-                observation = received.message
+            while (observation := self._take()) is not None:
                 match self._member.called((observation.epoch, observation.tick)):
                     case Call.NEW if self.view.mode == "lockstep":
                         return observation
@@ -123,6 +124,18 @@ class Seat:
             if newest is not None:
                 return newest
             self._spin(since, f"an observation after tick {self.tick} of epoch {self.epoch}")
+
+    def _take(self) -> Observation | None:
+        """Return the next observation that has come; refuse those of other shapes than the grid's."""
+        while (received := self._observations.take()) is not None:
+            fields = vars(received.message)
+            for name, shape in self._shapes.items():
+                if fields[name] is not None and fields[name].shape != shape:
+                    self.node.refuse(_misfit(received.header, name, fields[name].shape, shape))
+                    break
+            else:
+                return received.message
+        return None
 
     def _spin(self, since: float, what: str) -> None:
         self.node.spin(0.5)
@@ -139,6 +152,15 @@ def _merged(missed: Observation, newest: Observation) -> Observation:
         return newest
     terminated, truncated = missed.terminated | newest.terminated, missed.truncated | newest.truncated
     return replace(newest, terminated=terminated, truncated=truncated)
+
+
+def _misfit(header: Header, name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> FrameError:
+    error = FrameError(
+        f"topic {header.topic} from {header.sender}: Observation.{name}: got shape {got}, "
+        f"expected {expected} as in {topics.DESCRIPTION}; if the grid is another one now, restart this agent"
+    )
+    error.sender = header.sender
+    return error
 
 
 def _on_the_wire(action: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -227,6 +227,18 @@ class Node:
         if not self._stopped:
             self._log.publish(LogRecord(level, text))
 
+    def refuse(self, error: FrameError) -> None:
+        """Count a message that is not taken, and report it, at most once a second per sender.
+
+        Args:
+            error: what is wrong with it, and who has sent it.
+        """
+        self.counters.refused += 1
+        now_s = time.monotonic()
+        if now_s - self._reported.get(error.sender, -_REPORT_S) >= _REPORT_S:
+            self._reported[error.sender] = now_s
+            self.log("warning", f"refused a message ({self.counters.refused} so far): {error}")
+
     def ok(self) -> bool:
         """Say whether the node goes on; False after `stop` or `close`."""
         return not self._stopped
@@ -266,7 +278,7 @@ class Node:
         for letter in arrived.letters:
             self._desk.arrived(letter)
         for error in arrived.refused:
-            self._refuse(error)
+            self.refuse(error)
         if arrived.publications or arrived.letters:
             self._news = True
         if self._membership.rejoined:
@@ -282,14 +294,7 @@ class Node:
         try:
             subscription.accept(frames)
         except FrameError as error:
-            self._refuse(error)
-
-    def _refuse(self, error: FrameError) -> None:
-        self.counters.refused += 1
-        now_s = time.monotonic()
-        if now_s - self._reported.get(error.sender, -_REPORT_S) >= _REPORT_S:
-            self._reported[error.sender] = now_s
-            self.log("warning", f"refused a message ({self.counters.refused} so far): {error}")
+            self.refuse(error)
 
     def _send(self, frames: list[bytes]) -> None:
         if self._transport.publish(frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -35,6 +36,9 @@ class Bus:
     def seat(self, mode: str = "lockstep", agent: str = "left", patience_s: float = 10.0) -> Seat:
         self._description.publish(description(mode=mode))
         return Seat(self.agent, agent, patience_s)
+
+    def publish(self, observation: Observation) -> None:
+        self._observations.publish(observation)
 
     def show(self, tick: int, epoch: int = 1, *, done: bool = False) -> None:
         rows, ends = np.full((2, 3), tick, np.float32), np.array([done, False])
@@ -135,6 +139,25 @@ def test_by_the_clock_only_the_newest_is_answered_and_missed_ends_are_told(bus):
     assert observation.truncated.tolist() == [True, False]
     seat.answer(np.zeros(2, int))
     assert [action.tick for action in bus.actions(2)] == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("field", "shape"),
+    [("obs", (5, 3)), ("obs", (2, 7)), ("final_obs", (2, 2)), ("mask", (2, 3))],
+)
+def test_an_observation_of_another_shape_than_described_is_refused_and_the_next_one_taken(
+    bus, caplog, field, shape
+):
+    seat = bus.seat()
+    copies, kind = shape[0], bool if field == "mask" else np.float32
+    ends, rows = np.zeros(copies, bool), np.zeros((copies, 3), np.float32)
+    wrong = Observation(1, 0, np.zeros(copies, int), rows, rows[:, 0].copy(), ends, ends)
+    bus.publish(replace(wrong, **{field: np.ones(shape, kind)}))
+    bus.show(0)
+    assert seat.sit_down().obs.shape == (2, 3)
+    assert bus.agent.counters.refused == 1
+    assert f"topic /grid/observation/left from simulator: Observation.{field}: got shape" in caplog.text
+    assert f"{shape}, expected (2, {4 if field == 'mask' else 3})" in caplog.text
 
 
 def test_leaving_says_so(bus):
