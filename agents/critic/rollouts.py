@@ -124,6 +124,10 @@ def _check(state: GridState) -> None:
     if state.truncated.any() and state.final_state is None:
         msg = f"{where}: {int(state.truncated.sum())} copies are truncated but final_state is missing"
         raise RolloutError(msg)
+    width = state.state.shape[1] + state.in_flight.shape[1]
+    if state.final_state is not None and state.final_state.shape[1] != width:
+        msg = f"{where}: final_state has {state.final_state.shape[1]} columns, expected {width}"
+        raise RolloutError(msg)
     for name in ("state", "in_flight", "rewards"):
         bad = ~np.isfinite(getattr(state, name)).all(axis=1)
         if bad.any():

@@ -236,6 +236,8 @@ def test_states_of_another_shape_and_ends_without_an_end_state_are_refused(world
         critic.observe(replace(world.states[1], in_flight=world.states[1].in_flight[:, :1]))
     with pytest.raises(RolloutError, match="truncated but final_state is missing"):
         critic.observe(replace(cut, final_state=None))
+    with pytest.raises(RolloutError, match="final_state has 5 columns, expected 6"):
+        critic.observe(replace(cut, final_state=cut.final_state[:, :5]))
 
 
 def test_memory_stays_bounded(world):
