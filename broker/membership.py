@@ -62,6 +62,7 @@ class Membership:
         self._ids = itertools.count(1)
         self._beats = itertools.count()
         self._lock = threading.Lock()  # over what is declared and latched
+        self._handing_over = threading.Lock()  # over reading and sending a latched value
         self._publishes: dict[str, tuple[str, str, bool]] = {}
         self._subscribes: dict[str, tuple[str, str]] = {}
         self._serves: dict[str, tuple[str, str]] = {}
@@ -108,11 +109,12 @@ class Membership:
                 "serves": dict(self._serves),
                 "version": VERSION,
             }
-            latched = list(self._latched.items())
         body |= {"host": socket.gethostname(), "pid": os.getpid(), "route": self._transport.route}
         self._request("register", timeout_s, takeover=takeover, **body)
-        for topic, frames in latched:
-            self._request("latch", timeout_s, frames, topic=topic)
+        with self._lock:
+            latched = list(self._latched)
+        for topic in latched:
+            self._hand_over(topic, timeout_s)
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep, name=f"{self._node} lease", daemon=True)
             self._thread.start()
@@ -124,7 +126,7 @@ class Membership:
         if self._thread is None:
             return  # registration will hand it over
         try:
-            self._request("latch", _PATIENCE_S, frames, topic=topic)
+            self._hand_over(topic, _PATIENCE_S)
         except BrokerError as error:
             _LOG.warning("%s: %s is latched when the broker is back: %s", self._node, topic, error)
 
@@ -158,6 +160,11 @@ class Membership:
             self._request("leave", _FAREWELL_S, failed=failed)
         except BrokerError as error:
             _LOG.debug("%s left without a word: %s", self._node, error)
+
+    def _hand_over(self, topic: str, timeout_s: float) -> None:
+        """Send the newest value of a topic; the broker keeps what comes last, whichever thread sends it."""
+        with self._handing_over:
+            self._request("latch", timeout_s, self._latched[topic], topic=topic)
 
     def _request(self, operation: str, timeout_s: float, frames: Iterable[bytes] = (), **body: Any) -> Letter:
         fields = {"node": self._node, "incarnation": self._incarnation, **body}

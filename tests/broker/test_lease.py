@@ -6,13 +6,16 @@ import errno
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from broker import Node, services, vitals
-from broker.endpoints import Counters
-from broker.messages import RegistryRequest
+from broker.endpoints import Counters, Subscription
+from broker.letters import Letter
+from broker.messages import Clock, RegistryRequest
 
 pytestmark = pytest.mark.timeout(60)
 NO_DESCRIPTORS = OSError(errno.EMFILE, "Too many open files")
@@ -54,6 +57,38 @@ def test_a_heartbeat_that_fails_is_logged_and_the_next_one_comes(monkeypatch, ca
             onlooker.spin(0.1)
     assert "node: heartbeat failed" in caplog.text
     assert "Too many open files" in caplog.text
+
+
+@contextmanager
+def late(address: str) -> Iterator[Subscription[Clock]]:
+    """Join a bus, and yield what is latched on /latched."""
+    with Node("late", address) as node:
+        subscription = node.subscription("/latched", Clock)
+        node.ready()
+        yield subscription
+
+
+@pytest.mark.parametrize("during", ["register", "latch"])
+def test_a_value_latched_while_the_node_registers_again_stays_the_last_one(monkeypatch, during):
+    address = f"memory://latched-during-{during}"
+    with Node("owner", address) as owner:
+        publisher = owner.publisher("/latched", Clock, latched=True)
+        owner.ready()
+        publisher.publish(Clock(1, 0, 0.0))
+        meanwhile = threading.Thread(target=publisher.publish, args=[Clock(2, 0, 0.0)])
+        request = owner._transport.request
+
+        def slow(letter: Letter, timeout_s: float) -> Letter:
+            if letter.operation == during and not meanwhile.ident:
+                meanwhile.start()
+                meanwhile.join(0.5)  # it ends in time if it need not wait for what is on its way
+            return request(letter, timeout_s)
+
+        monkeypatch.setattr(owner._transport, "request", slow)
+        owner._membership.register(5.0)  # as after a restart of the broker, beside the main thread
+        meanwhile.join(20.0)
+        with late(address) as subscription:
+            assert subscription.take().message.epoch == 2
 
 
 def test_gaps_beyond_all_numbers_that_travel_do_not_stop_the_heartbeats():
