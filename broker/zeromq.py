@@ -32,6 +32,7 @@ _LOG = logging.getLogger("broker.zeromq")
 _QUEUE = 20_000  # messages per connection and direction
 _BEHIND = 5_000  # messages that the broker holds for each subscriber; more than a window of `bag.flow`
 _SEND_S = 5.0  # a publisher waits so long for room in its queue
+_LONGEST_S = 86_400.0  # one wait: libzmq counts ms in 32 bits; `receive` looks again if it may wait longer
 _LINGER_MS = 500  # what has not left so long after close is dropped
 _ECHO_S = 0.02  # first interval between echoes
 _BATCH = 1_000  # messages taken at one look
@@ -341,4 +342,4 @@ def _drain(sock: zmq.Socket[bytes]) -> list[list[bytes]]:
 
 
 def _ms(seconds: float) -> int:
-    return max(0, math.ceil(seconds * 1000))
+    return max(0, math.ceil(min(_LONGEST_S, seconds) * 1000))

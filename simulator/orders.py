@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, NoReturn
 
 from simulator.errors import OptionError
+from simulator.settings import LONGEST_TICK_S
 
+FASTEST = 1e9  # simulated seconds per second; no world is so fast
 COMMANDS = "pause, resume, step, reset, rate, link, status, stop"
 
 
@@ -63,7 +64,7 @@ class Orders:
                 self.reset_wanted = True
             case "rate":
                 _known(command, arguments, "rate")
-                self.period_s = self._dt_s / _rate(arguments.get("rate"))
+                self.period_s = self._dt_s / _rate(arguments.get("rate"), self._dt_s / LONGEST_TICK_S)
             case "stop":
                 _known(command, arguments)
                 self.stopped = True
@@ -82,9 +83,9 @@ def read_arguments(text: str) -> dict[str, Any]:
     return dict(arguments)
 
 
-def _rate(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (isfinite(value) and value > 0):
-        _refuse("rate", value, "simulated seconds per second > 0")
+def _rate(value: object, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= FASTEST:
+        _refuse("rate", value, f"simulated seconds per second from {least:.6g} (a tick a day) to {FASTEST:g}")
     return float(value)
 
 

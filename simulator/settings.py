@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 
 from simulator.errors import OptionError
 
+LONGEST_TICK_S = 86_400.0  # of wall time, in real time
+
 
 @dataclass(frozen=True)
 class SimulatorSettings:
@@ -39,8 +41,9 @@ class SimulatorSettings:
             if not getattr(self, name) > 0:
                 msg = f"simulator: {name} is {getattr(self, name)!r}, expected a positive number"
                 raise OptionError(msg)
-        if self.period_s is not None and not self.period_s > 0:
-            msg = f"simulator: period_s is {self.period_s!r}, expected a positive number of seconds"
+        if self.period_s is not None and not 0 < self.period_s <= LONGEST_TICK_S:
+            expected = f"a positive number of seconds, at most {LONGEST_TICK_S:g}"
+            msg = f"simulator: period_s is {self.period_s!r}, expected {expected}"
             raise OptionError(msg)
         if self.mode not in ("lockstep", "realtime"):
             msg = f"simulator: mode is {self.mode!r}, expected 'lockstep' or 'realtime'"

@@ -87,6 +87,17 @@ def test_garbage_in_the_place_of_letters_is_refused_counted_and_logged(address, 
             serving.join(10)
 
 
+@pytest.mark.parametrize("timeout_s", [3e6, 1e300, float("inf")])
+def test_a_wait_may_be_longer_than_libzmq_can_count(address, timeout_s):
+    with Node("waiting", address) as node:
+        node.ready(20.0)
+        timer = threading.Timer(0.1, node.stop)
+        timer.start()
+        while node.ok():
+            node.spin(timeout_s)
+        timer.join()
+
+
 def test_names_that_are_no_texts_do_not_end_a_node(address):
     with Node("sender", address) as sender, Node("victim", address) as victim:
         clock = sender.publisher("/clock", Clock)

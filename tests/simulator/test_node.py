@@ -12,6 +12,7 @@ from broker import Node, topics
 from broker.errors import LockstepError, ServiceError
 from broker.messages import ControlRequest, GridDescription, HistoryRequest
 from broker.services import CONTROL, HISTORY
+from simulator.errors import OptionError
 from simulator.frame import Verdict
 from simulator.link_config import LinkConfig, fixed_delay
 from simulator.node import SimulatorNode
@@ -335,9 +336,13 @@ def test_status_tells_who_is_missing_and_who_has_left_and_stop_ends_the_run():
         ("pause", '{"for": 3}', r"pause's arguments is \['for'\]"),
         ("step", '{"n": 0}', "n is 0, expected an integer >= 1"),
         ("reset", '{"seed": "x"}', "seed is 'x', expected an integer >= 0"),
-        ("rate", "{}", "rate is None, expected simulated seconds per second > 0"),
+        ("rate", "{}", "rate is None, expected simulated seconds per second from 2.3.*e-05 .a tick a day"),
         ("rate", '{"rate": -1}', "rate is -1"),
         ("rate", '{"rate": Infinity}', "rate is inf"),
+        ("rate", '{"rate": NaN}', "rate is nan"),
+        ("rate", '{"rate": 1e-7}', "rate is 1e-07"),
+        ("rate", '{"rate": 1e-310}', "rate is 1e-310"),
+        ("rate", f'{{"rate": 1{"0" * 400}}}', "rate is 10000"),
         ("link", '{"default": {"measurement": {"loss": 2}}}', "loss is 2, expected a probability"),
         ("link", '{"agents": {"middle": {}}}', r"scada.agents is \['middle'\]"),
         ("link", '{"age_feature": true}', "age_feature cannot change while running"),
@@ -465,6 +470,13 @@ def test_the_clock_neither_hurries_nor_drifts_and_its_rate_can_change():
         simulation.order("rate", rate=2000.0)
         assert simulation.simulator.end() == 0
         assert time.monotonic() - began < 15.0
+
+
+@pytest.mark.parametrize("period_s", [0.0, -1.0, np.nan, np.inf, 1e5])
+def test_a_tick_takes_some_time_and_at_most_a_day(period_s):
+    with pytest.raises(OptionError, match=f"period_s is {period_s!r}, expected a positive number of seconds"):
+        SimulatorSettings(mode="realtime", period_s=period_s)
+    assert SimulatorSettings(mode="realtime", period_s=86_400.0).period_s == 86_400.0
 
 
 def test_by_the_clock_a_reset_and_a_stop_do_not_wait_for_the_tick():
