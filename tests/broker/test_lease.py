@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from broker import Node, services, vitals
+from broker import Node, membership, services, topics, vitals
 from broker.endpoints import Counters, Subscription
 from broker.letters import Letter
-from broker.messages import Clock, RegistryRequest
+from broker.messages import Clock, NodeStatus, RegistryRequest
 
 pytestmark = pytest.mark.timeout(60)
 NO_DESCRIPTORS = OSError(errno.EMFILE, "Too many open files")
@@ -57,6 +57,22 @@ def test_a_heartbeat_that_fails_is_logged_and_the_next_one_comes(monkeypatch, ca
             onlooker.spin(0.1)
     assert "node: heartbeat failed" in caplog.text
     assert "Too many open files" in caplog.text
+
+
+def test_a_new_state_is_told_at_once_and_not_with_the_next_renewal(monkeypatch):
+    monkeypatch.setattr(membership, "RENEWAL_S", 3600.0)
+    with Node("node", "memory://beat") as node, Node("onlooker", "memory://beat") as onlooker:
+        statuses = onlooker.subscription(topics.status("node"), NodeStatus)
+        onlooker.ready()
+        node.ready()
+        for state in ("ready", "running", "done"):
+            if state != "ready":
+                node.set_status(state)
+            deadline, told = time.monotonic() + 20.0, ""
+            while told != state:
+                assert time.monotonic() < deadline, f"nobody heard of {state!r}"
+                onlooker.spin(0.1)
+                told = [told, *(r.message.state for r in iter(statuses.take, None))][-1]
 
 
 @contextmanager
