@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -66,18 +67,24 @@ def in_a_thread(name: str, address: str, work: Callable[[Node], object]) -> Iter
         assert not thread.is_alive()
 
 
-def simulator(world, lost: set[int] = frozenset(), forgotten: set[int] = frozenset(), until: int = 10**6):
+def simulator(
+    world,
+    lost: set[int] = frozenset(),
+    forgotten: set[int] = frozenset(),
+    until: int = 10**6,
+    asked: list[int] | None = None,
+):
     """Return the work of a simulator whose states get lost on the way, and that forgets some as well."""
+    asked = [] if asked is None else asked  # ticks that were recalled
 
     def work(node: Node) -> int:
         def recall(request: HistoryRequest) -> GridState:
-            asked.append(request.tick)
             if request.epoch != world.epoch or request.tick in forgotten:
                 msg = f"tick {request.tick} of epoch {request.epoch} is not kept"
                 raise LookupError(msg)
+            asked.append(request.tick)
             return world.states[request.tick]
 
-        asked: list[int] = []
         description = node.publisher(topics.DESCRIPTION, GridDescription, latched=True)
         states = node.publisher(topics.STATE, GridState)
         description.publish(world.description())
@@ -100,7 +107,7 @@ def critic(settings: CriticNodeSettings):
 
 @contextmanager
 def ensemble(
-    address: str, world, settings: CriticNodeSettings, **losses: set[int]
+    address: str, world, settings: CriticNodeSettings, **losses: Any
 ) -> Iterator[tuple[Node, list[object]]]:
     """Run critic and simulator, and yield an agents' node with the critic's outcome."""
     with ExitStack() as stack:
@@ -149,6 +156,20 @@ def test_lost_states_change_nothing_but_time(address, world):
 
     for one, other in zip(got, expected(world, (0, T, 2 * T)), strict=True):
         same(one, other)
+
+
+def test_lost_states_are_fetched_before_the_simulator_forgets_them(address, world):
+    asked, forgotten = [], set()
+    losses = {"lost": {7, 8}, "asked": asked, "forgotten": forgotten}
+    with ensemble(address, world, CriticNodeSettings(SMALL), **losses) as (node, _):
+        until = time.monotonic() + 20.0
+        while not {7, 8} <= set(asked):
+            assert time.monotonic() < until, "nobody asked for the lost states"
+            node.spin(0.05)
+        forgotten |= {7, 8}
+        got = ask(node, world, 0)
+
+    same(got, expected(world, (0,))[0])
 
 
 def test_a_state_that_nobody_has_is_a_clear_error_and_later_rollouts_go_on(address, world):
