@@ -12,6 +12,7 @@ from broker import Node, topics
 from broker.errors import LockstepError, ServiceError
 from broker.messages import ControlRequest, GridDescription, HistoryRequest
 from broker.services import CONTROL, HISTORY
+from simulator import node as simulator_node
 from simulator.errors import OptionError
 from simulator.frame import Verdict
 from simulator.link_config import LinkConfig, fixed_delay
@@ -26,6 +27,29 @@ pytestmark = pytest.mark.timeout(60)
 
 def world(link: LinkConfig | None = None, **grid) -> World:
     return World(CounterGrid(**{"length": 1000, **grid}), link or LinkConfig())
+
+
+class Clock:
+    """The simulator's time, which goes on only when a test says so."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self._now_s
+
+    def reach(self, now_s: float, simulation: Simulation) -> None:
+        """Let it be `now_s`, and the simulator look at its clock."""
+        self._now_s = now_s
+        simulation.simulator.node._transport.wake()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stand in for the real time of simulator nodes."""
+    clock = Clock()
+    monkeypatch.setattr(simulator_node, "time", clock)
+    return clock
 
 
 def described(simulation: Simulation, name: str = "reader") -> GridDescription:
@@ -432,44 +456,54 @@ def test_by_the_clock_the_fallback_acts_for_the_silent_and_the_verdict_says_so()
             assert applied.actions[0, 0] == expected
 
 
-@pytest.mark.parametrize(("lifespan", "verdict"), [(2, Verdict.LATE), (4, Verdict.APPLIED)])
-def test_by_the_clock_an_action_older_than_its_lifespan_counts_as_missing(lifespan, verdict):
-    settings = {"mode": "realtime", "period_s": 1000.0, "lifespan_ticks": lifespan, "max_ticks": 3}
+@pytest.mark.parametrize(("lifespan", "verdict"), [(2, Verdict.LATE), (3, Verdict.APPLIED)])
+def test_by_the_clock_an_action_as_old_as_its_lifespan_counts_as_missing(clock, lifespan, verdict):
+    settings = {"mode": "realtime", "period_s": 10.0, "lifespan_ticks": lifespan, "max_ticks": 3}
     with Simulation(world(), "left", "right", **settings) as simulation:
         left = simulation.hands["left"]
-        left.await_tick(0)
-        simulation.order("rate", rate=40.0)  # 0.05 s a tick
-        left.await_tick(2)
-        left.act(0, 1)
+        for tick in range(3):
+            left.await_tick(tick)
+            if tick == 2:
+                left.act(0, 1)  # two ticks old
+            clock.reach(10.0 * (tick + 1), simulation)
         seen = [simulation.applied() for _ in range(3)]
         assert simulation.simulator.end() == 0
-    # A machine so busy that the action arrives after tick 2 has passed shows it as missing, too.
-    assert seen[2].verdicts[0, 0] in (verdict, Verdict.LATE)
-    assert [a.verdicts[0, 0] for a in seen[:2]] == [Verdict.LATE] * 2
+    assert [a.verdicts[0, 0] for a in seen] == [Verdict.LATE, Verdict.LATE, verdict]
+    assert seen[2].actions[0, 0] == (verdict == Verdict.APPLIED)
 
 
-def test_by_the_clock_an_action_of_another_epoch_or_of_the_future_counts_as_missing():
-    settings = {"mode": "realtime", "period_s": 0.2, "lifespan_ticks": 5, "max_ticks": 2}
+def test_by_the_clock_an_action_of_another_epoch_or_of_the_future_counts_as_missing(clock):
+    settings = {"mode": "realtime", "period_s": 10.0, "lifespan_ticks": 5, "max_ticks": 2}
     with Simulation(world(), "left", "right", **settings) as simulation:
         left = simulation.hands["left"]
         left.await_tick(0)
-        left.act(0, 1, epoch=9), left.act(3, 1)
+        left.act(0, 1, epoch=9), left.act(3, 1), left.act(1, 1)
+        clock.reach(10.0, simulation)
+        left.await_tick(1)
+        clock.reach(20.0, simulation)
         assert [simulation.applied().verdicts[0, 0] for _ in range(2)] == [Verdict.LATE] * 2
 
 
-def test_the_clock_neither_hurries_nor_drifts_and_its_rate_can_change():
-    settings = {"mode": "realtime", "period_s": 1000.0, "max_ticks": 30}
-    with Simulation(world(), "left", "right", **settings) as simulation:
+def test_the_clock_neither_drifts_nor_hurries_and_its_rate_can_change(clock):
+    with Simulation(world(), "left", "right", mode="realtime", period_s=10.0) as simulation:
         left = simulation.hands["left"]
         left.await_tick(0)
-        began = time.monotonic()
-        simulation.order("rate", rate=40.0)  # the grid's tick is 2 s, so 0.05 s of wall time; at once
-        for tick in range(1, 10):
-            left.await_tick(tick)
-        assert time.monotonic() - began >= 0.35  # tick 1 may come at once: its time began long ago
-        simulation.order("rate", rate=2000.0)
-        assert simulation.simulator.end() == 0
-        assert time.monotonic() - began < 15.0
+        clock.reach(14.0, simulation)
+        left.await_tick(1)  # 4 s late
+        clock.reach(19.9, simulation)
+        assert left.hears_nothing()
+        clock.reach(20.0, simulation)
+        left.await_tick(2)  # in time all the same
+        clock.reach(75.0, simulation)
+        left.await_tick(3)
+        assert left.hears_nothing()  # what was due at 40 to 70 s is not caught up on
+        clock.reach(85.0, simulation)
+        left.await_tick(4)
+        simulation.order("rate", rate=0.5)  # the grid's tick is 2 s, so 4 s of wall time
+        clock.reach(88.9, simulation)
+        assert left.hears_nothing()
+        clock.reach(89.0, simulation)
+        left.await_tick(5)
 
 
 @pytest.mark.parametrize("period_s", [0.0, -1.0, np.nan, np.inf, 1e5])
