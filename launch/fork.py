@@ -50,6 +50,7 @@ class ForkedWorld(World):
         if unknown:
             msg = f"fork: unknown agents {unknown} to be lost, expected some of {list(world.spec.agents)}"
             raise BagError(msg)
+        _check_reaches(fork)
         self.__dict__.update(world.__dict__)
         self._fork = fork
         self._rounds: Iterator[Round] = iter(())
@@ -101,6 +102,17 @@ class ForkedWorld(World):
                 "cannot be forked: start it with the grid, options, link and seed of the recorded run"
             )
             raise BagError(msg)
+
+
+def _check_reaches(fork: ForkSettings) -> None:
+    """Refuse a fork after the end of the bag: the run would end before it."""
+    last = -1
+    for recorded in rounds(Path(fork.bag)):
+        last = recorded.tick
+        if last >= fork.at:
+            return
+    msg = f"{fork.bag}: ends at tick {last}, so it cannot be forked at {fork.at}; give an earlier tick"
+    raise BagError(msg)
 
 
 def _build(node: Node, values: dict[str, Any]) -> Any:

@@ -29,6 +29,7 @@ class Slot:
     finished: bool = False  # ended regularly
     status: NodeStatus | None = None  # newest of the current life
     rate: float = 0.0  # ticks per second
+    result: str = ""  # what the node was there to find out, such as how a replay came out
     _measured: tuple[float, int] = field(default=(0.0, 0))
 
     def begin(self, process: Running | None) -> None:
@@ -43,6 +44,7 @@ class Slot:
     def hear(self, status: NodeStatus) -> None:
         """Take note of what the node says of itself."""
         self.status = status
+        self.result = str(self.figures.get("result", self.result))
         if status.state in ("ready", "running", "done"):
             self.ready = self.was_ready = True
         if self.node.external and status.state == "done":

@@ -54,12 +54,16 @@ class Watch:
             self._display.show(self.view())
 
     def show_last(self, done_ticks: int) -> None:
-        """Show how the run ended, after so many ticks."""
+        """Show how the run ended, after so many ticks, and what it was to find out."""
         self._display.show_last(replace(self.view(), done_ticks=done_ticks, eta_s=None))
+        for slot in self.slots:
+            if slot.result:
+                self._display.say(f"{slot.node.name}: {slot.result}")
 
     def leave(self) -> None:
         """Leave the bus; do it while there is a broker to take leave of."""
         if self.bus is not None:
+            self.listen(0.0)  # the last words of nodes that have ended
             self.bus.close()
             self.bus = None
 

@@ -7,3 +7,7 @@ from broker.errors import BrokerError
 
 class BagError(BrokerError, ValueError):
     """A bag that cannot be used as asked; the message names the file and the place in it."""
+
+
+class ReplayError(BrokerError):
+    """A replay that came out otherwise than the recorded run."""

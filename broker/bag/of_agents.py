@@ -14,6 +14,7 @@ from pathlib import Path
 from broker import Node, topics
 from broker.bag.comparison import Comparison
 from broker.bag.errors import BagError
+from broker.bag.outcome import outcome
 from broker.bag.player import PlayerNode
 from broker.bag.reader import TopicInfo
 from broker.bag.rounds import Round, description_of, rounds
@@ -150,5 +151,6 @@ class OfAgents(PlayerNode):
         self.comparison.missing = len(self._then)
         if self.settings.report:
             self.comparison.write(Path(self.settings.report))
-        self.node.log("info", f"replay of agents: {self.comparison}")
+        result = outcome(self, self.comparison, "replay of agents")
         super()._finish()
+        self.node.set_status("done", note=json.dumps({"result": result}))

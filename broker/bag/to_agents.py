@@ -15,6 +15,7 @@ from broker import Node, codec, topics
 from broker.bag.comparison import Comparison
 from broker.bag.errors import BagError
 from broker.bag.lives import with_incarnation
+from broker.bag.outcome import outcome
 from broker.bag.player import PlayerNode
 from broker.bag.reader import TopicInfo
 from broker.bag.recorded import Recorded
@@ -190,9 +191,10 @@ class ToAgents(PlayerNode):
         self.comparison.unexpected = len(self._live)
         if self.settings.report:
             self.comparison.write(Path(self.settings.report))
-        self.node.log("info", f"replay to agents: {self.comparison}")
         self._let_go()
+        result = outcome(self, self.comparison, "replay to agents")
         super()._finish()
+        self.node.set_status("done", note=json.dumps({"result": result}))
 
     def _let_go(self) -> None:
         """Stay until the agents that have left have saved what they must."""

@@ -61,19 +61,42 @@ def test_a_recorded_run_has_every_message_from_the_first_on(recorded: Path) -> N
 
 
 def test_agents_that_learn_from_a_bag_act_as_they_did(recorded: Path, tmp_path: Path) -> None:
-    found = comparison(replay("replay_to_agents", tmp_path / "replay", recorded, "rate=20.0"))
+    folder = replay("replay_to_agents", tmp_path / "replay", recorded, "rate=20.0")
+    found = comparison(folder)
     assert found["compared"] == found["identical"] == 2 * TICKS
     assert found["missing"] == found["unexpected"] == 0
+    said = folder.with_suffix(".out").read_text()
+    assert f"simulator: replay to agents: {2 * TICKS} of {2 * TICKS} actions identical" in said
+
+
+def test_agents_that_act_otherwise_than_recorded_fail_the_replay(recorded: Path, tmp_path: Path) -> None:
+    with Run(tmp_path / "replay", f"run={recorded}", "seed=5", file=FILES / "replay_to_agents.yaml") as run:
+        assert run.exit_code() == 1
+        assert run.left() == []
+    said = run.output.read_text()
+    assert "ReplayError: replay to agents: " in said
+    assert "simulator: ended with exit code 1" in said
+    assert "Traceback" not in said
 
 
 def test_recorded_actions_take_the_simulator_through_the_same_states(recorded: Path, tmp_path: Path) -> None:
-    found = comparison(replay("replay_of_agents", tmp_path / "replay", recorded))
+    folder = replay("replay_of_agents", tmp_path / "replay", recorded)
+    found = comparison(folder)
+    assert f"player: replay of agents: {TICKS + 1} of {TICKS + 1} states identical" in (
+        folder.with_suffix(".out").read_text()
+    )
     assert found["compared"] == found["identical"] == TICKS + 1
     assert found["missing"] == 0
 
 
 def test_recorded_actions_show_that_another_simulator_is_another(recorded: Path, tmp_path: Path) -> None:
-    found = comparison(replay("replay_of_agents", tmp_path / "replay", recorded, "seed=5"))
+    overrides = (f"run={recorded}", "seed=5")
+    with Run(tmp_path / "replay", *overrides, file=FILES / "replay_of_agents.yaml") as run:
+        assert run.exit_code() == 1
+        assert run.left() == []
+    assert "player: ended with exit code 1" in run.output.read_text()
+    assert "Traceback" not in run.output.read_text()
+    found = comparison(run.folder)
     assert found["compared"] == TICKS + 1
     assert found["identical"] < TICKS
     assert found["differences"]
@@ -115,6 +138,7 @@ def test_a_bag_of_another_grid_is_refused(recorded: Path, tmp_path: Path) -> Non
     ("fork", "seed", "complaint"),
     [
         ({"at": 20}, 99, "at tick 0 the simulator's state is not the recorded one, so it cannot be forked"),
+        ({"at": TICKS + 1}, 0, f"ends at tick {TICKS}, so it cannot be forked at {TICKS + 1}"),
         ({"at": 20, "lost": ("west",)}, 0, r"unknown agents \['west'\] to be lost"),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from broker import Node, topics
+from broker.bag.errors import ReplayError
 from broker.bag.settings import PlayerSettings
 from broker.bag.to_agents import ToAgents
 from broker.messages import Action, Observation
@@ -61,8 +62,8 @@ def agent(name: str, address: str, until: int) -> Iterator[None]:
         yield
 
 
-def compared(tmp_path: Path, bag: Path, **until: int) -> dict[str, int]:
-    """Replay a bag to agents, each until some tick; returns the comparison."""
+def compared(tmp_path: Path, bag: Path, complaint: str = "", **until: int) -> dict[str, int]:
+    """Replay a bag to agents, each until some tick; returns the comparison, which may be complained of."""
     address, report = f"memory://{tmp_path.name}", tmp_path / "comparison.json"
     settings = PlayerSettings(
         str(bag), rate=None, role="to_agents", report=str(report), wait_for=AGENTS, deadline_s=20.0
@@ -72,7 +73,11 @@ def compared(tmp_path: Path, bag: Path, **until: int) -> dict[str, int]:
         for name, tick in until.items():
             stack.enter_context(agent(name, address, tick))
         assert await_nodes(node, AGENTS) == []
-        assert player.run() == 0
+        if complaint:
+            with pytest.raises(ReplayError, match=complaint):
+                player.run()
+        else:
+            assert player.run() == 0
     return json.loads(report.read_text())
 
 
@@ -83,7 +88,9 @@ def test_all_actions_are_compared(tmp_path: Path) -> None:
 
 
 def test_what_an_agent_that_leaves_early_did_not_answer_is_missing(tmp_path: Path) -> None:
-    found = compared(tmp_path, recorded(tmp_path / "b.mcap"), a=4, b=TICKS)
+    found = compared(
+        tmp_path, recorded(tmp_path / "b.mcap"), "14 of 14 actions identical, 6 missing", a=4, b=TICKS
+    )
     assert found["compared"] == found["identical"] == 4 + TICKS
     assert found["missing"] == TICKS - 4
 
