@@ -160,7 +160,7 @@ def pi_agc(view: GridView, gains: Gains = TUNED) -> PiAgc:
     all_units = list(view.agents)
     if view.partition:
         clusters = json.loads(view.partition)["clusters"]
-        all_units = [str(unit) for cluster in clusters for unit in cluster["variables"]["agent"]]
+        all_units = [str(unit) for cluster in clusters for unit in cluster["variables"].get("agent", ())]
     return PiAgc(units, all_units, view.feature_names, view.dt_s, gains)
 
 
@@ -179,7 +179,10 @@ def _columns(name: str, units: Sequence[str], features: Sequence[str]) -> list[i
 def _kind(unit: str) -> str:
     kind = unit.partition("_")[0]
     if kind not in RAMP_MW_PER_MIN:
-        msg = f"baseline 'pi_agc': unit {unit} is of no known kind, expected {sorted(RAMP_MW_PER_MIN)}"
+        msg = (
+            f"baseline 'pi_agc': unit {unit} is of no known kind, expected "
+            f"{sorted(RAMP_MW_PER_MIN)}; use it on the grid frequency68"
+        )
         raise SettingsError(msg)
     return kind
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 
+import simulator
 from agents.baselines import DoNothing, RandomPolicy, make_baseline
 from agents.errors import SettingsError
 from agents.settings import AgentSettings, Baseline
@@ -69,6 +72,17 @@ def test_reconnect_only_takes_the_first_line_that_is_out_and_may_return():
 def test_reconnecting_needs_lines():
     with pytest.raises(SettingsError, match=r"none of 2 actions sets a line's status to \+1"):
         make_baseline("reconnect_only", view(actions=("wait", "set_line_status 1 -1")), 0)
+
+
+@pytest.mark.parametrize("name", ["pi_agc", "pi_agc_usual", "pi_agc_forecast"])
+def test_frequency_control_is_refused_where_there_is_no_unit_to_control(name):
+    complaint = r"baseline 'pi_agc': unit .* is of no known kind.*; use it on the grid frequency68"
+    substations = json.dumps({"clusters": [{"name": "left", "variables": {"substation": [0, 1]}}]})
+    with pytest.raises(SettingsError, match=complaint):
+        make_baseline(name, replace(view(), partition=substations), 0)
+    world = simulator.make("synthetic", n_envs=2, seed=0)
+    with pytest.raises(SettingsError, match=complaint):
+        make_baseline(name, replace(view(), partition=world.spec.partition), 0)
 
 
 def test_every_rule_that_may_be_written_in_settings_is_known_and_no_other():
