@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 from simulator.errors import PartitionError
 
 FORMAT = "gridchorus-partition/1"
+_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}")  # as of all nodes of the bus: a cluster is an agent's
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def read_partition(source: str | Path) -> Partition:
         source: path of a JSON file.
 
     Raises:
-        PartitionError: the file is missing, not JSON, of another format, or puts a variable in two clusters.
+        PartitionError: the file is missing, not JSON, of another format, puts a variable in two clusters,
+            or calls a cluster what no agent can be called.
     """
     path = Path(source)
     try:
@@ -84,7 +87,14 @@ def _cluster(item: object, index: int, where: str) -> Cluster:
         msg = f"{where}: clusters[{index}] must be an object with 'name' and 'variables', got {item!r}"
         raise PartitionError(msg)
     variables = {str(kind): tuple(members) for kind, members in item["variables"].items()}
-    return Cluster(str(item.get("name", f"cluster_{index}")), variables)
+    name = str(item.get("name", f"cluster_{index}"))
+    if not _NAME.fullmatch(name):
+        msg = (
+            f"{where}: clusters[{index}] is called {name!r}, which cannot be the name of an agent; expected "
+            "letters, digits, '_', '-', '.', at most 100"
+        )
+        raise PartitionError(msg)
+    return Cluster(name, variables)
 
 
 def _check_disjoint(clusters: tuple[Cluster, ...], where: str) -> None:
