@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.errors import ConnectionFailedError
+from broker.errors import AddressError
 
 _MAX_IPC = 107  # sockaddr_un.sun_path of Linux without its NUL, unix(7)
 _HOST = r"[A-Za-z0-9][A-Za-z0-9_\-]{0,62}(?:\.[A-Za-z0-9_\-]{1,63})*"  # other names libzmq does not take
@@ -37,7 +37,7 @@ def endpoints(address: str) -> Endpoints:
     """Return the endpoints of a broker's address.
 
     Raises:
-        ConnectionFailedError: if it is no `tcp://host:port` or `ipc:///path`, or the path is too long.
+        AddressError: if it is no `tcp://host:port` or `ipc:///path`, or the path is too long.
     """
     tcp = _TCP.fullmatch(address)
     if tcp is not None and 0 < int(tcp["port"]) <= 65533:
@@ -48,17 +48,17 @@ def endpoints(address: str) -> Endpoints:
         longest = f"{path}.out"
         if len(longest.encode()) > _MAX_IPC:
             msg = f"broker address {address}: a socket file has at most {_MAX_IPC - 4} bytes"
-            raise ConnectionFailedError(msg)
+            raise AddressError(msg)
         return Endpoints(address, f"{address}.in", f"{address}.out")
     msg = f"broker address {address!r}: expected tcp://host:port (port at most 65533), ipc:///path or memory://name"
-    raise ConnectionFailedError(msg)
+    raise AddressError(msg)
 
 
 def reachable(address: str) -> Endpoints:
     """Return the endpoints of a broker's address for those who connect to it.
 
     Raises:
-        ConnectionFailedError: as `endpoints` does, and for the host `*`, at which one can only listen.
+        AddressError: as `endpoints` does, and for the host `*`, at which one can only listen.
     """
     if address.startswith("tcp://*:"):
         example = address.replace("*", "localhost", 1)
@@ -66,7 +66,7 @@ def reachable(address: str) -> Endpoints:
             f"broker address {address}: '*' stands for all interfaces, where `python -m broker` can listen; "
             f"nodes and commands connect to one host: write its name, such as {example}"
         )
-        raise ConnectionFailedError(msg)
+        raise AddressError(msg)
     return endpoints(address)
 
 

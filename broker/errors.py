@@ -33,6 +33,10 @@ class ConnectionFailedError(BrokerError, ConnectionError):
     """The broker cannot be reached, or an address is in use."""
 
 
+class AddressError(ConnectionFailedError):
+    """What is given as the address of a broker cannot be one."""
+
+
 class RequestTimeoutError(BrokerError, TimeoutError):
     """A service did not answer in time."""
 

@@ -87,7 +87,9 @@ def record(
             "snapshot_s": snapshot,
         }
         from broker.bag.recorder import build, control_of
+        from broker.bag.settings import RecorderSettings
 
+        RecorderSettings.from_dict(settings)  # is refused before the bus is looked for
         address = find_broker(broker)
         node = name or _free_name(address)
         asked = "" if snapshot is None else f" when {control_of(node).name} is asked for a snapshot"

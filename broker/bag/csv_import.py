@@ -98,15 +98,11 @@ def read_mapping(path: Path) -> Mapped:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         time, agents = document["time"], document["agents"]
-        unit = str(time.get("unit", "s"))
-        if unit not in (*_NS, "iso"):
-            msg = f"{path}: time.unit is {unit!r}, expected s, ms, us, ns or iso"
-            raise BagError(msg)
         return Mapped(
             str(document["grid"]),
             float(document.get("dt_s", 1.0)),
             str(time["column"]),
-            unit,
+            _unit(path, str(time.get("unit", "s"))),
             {
                 name: tuple(Feature(**feature) for feature in agent["features"])
                 for name, agent in agents.items()
@@ -122,9 +118,18 @@ def read_mapping(path: Path) -> Mapped:
     except KeyError as error:
         msg = f"{path}: {error} is missing; a mapping has grid, time.column, agents.<name>.features"
         raise BagError(msg) from None
-    except (TypeError, AttributeError) as error:
+    except BagError:
+        raise
+    except (TypeError, AttributeError, ValueError) as error:
         msg = f"{path}: {error}; a feature has column, name, unit, scale, offset"
         raise BagError(msg) from None
+
+
+def _unit(path: Path, unit: str) -> str:
+    if unit not in (*_NS, "iso"):
+        msg = f"{path}: time.unit is {unit!r}, expected s, ms, us, ns or iso"
+        raise BagError(msg)
+    return unit
 
 
 def _rows(table: Path, mapped: Mapped) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

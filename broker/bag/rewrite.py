@@ -16,6 +16,7 @@ from broker.bag.making import making
 from broker.bag.plain import plain
 from broker.bag.reader import Bag
 from broker.bag.recorded import Damage, Recorded
+from broker.bag.settings import check_regex
 from broker.bag.writer import BagWriter
 
 
@@ -28,6 +29,10 @@ class Filter:
     exclude: str = ""
     start_s: float = 0.0  # since the beginning of the bag
     end_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check_regex("filter: regex", self.regex)
+        check_regex("filter: exclude", self.exclude)
 
     def wants(self, topic: str) -> bool:
         """Say whether a topic is kept."""

@@ -52,11 +52,7 @@ class RecorderSettings(_Settings):
         for topic in self.topics:
             check_topic(topic)
         for name in ("regex", "exclude"):
-            try:
-                re.compile(getattr(self, name))
-            except re.error as error:
-                msg = f"recorder: {name} {getattr(self, name)!r} is no regular expression: {error}"
-                raise BagError(msg) from None
+            check_regex(f"recorder: {name}", getattr(self, name))
         for name in ("max_size", "max_duration_s", "snapshot_s", "flush_s"):
             _check_positive(f"recorder: {name}", getattr(self, name))
 
@@ -95,6 +91,7 @@ class PlayerSettings(_Settings):
     def __post_init__(self) -> None:
         for topic in (*self.topics, *self.remap, *self.remap.values()):
             check_topic(topic)
+        check_regex("player: exclude", self.exclude)
         if self.rate is not None:
             check_rate(self.rate, "none")
         for name in ("duration_s", "clock_hz", "deadline_s"):
@@ -105,6 +102,15 @@ class PlayerSettings(_Settings):
         if self.role not in ("play", "to_agents", "of_agents"):
             msg = f"player: role is {self.role!r}, expected play, to_agents or of_agents"
             raise BagError(msg)
+
+
+def check_regex(what: str, text: str) -> None:
+    """Refuse what is no regular expression. Raises BagError."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        msg = f"{what} {text!r} is no regular expression: {error}"
+        raise BagError(msg) from None
 
 
 def check_rate(rate: Any, unlimited: str) -> None:

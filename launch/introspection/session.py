@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.errors import BrokerError, MessageError, TopicError
+from broker.bag.errors import BagError
+from broker.errors import AddressError, BrokerError, MessageError, TopicError
 from launch.errors import LaunchError
 from launch.introspection.address import find_broker
 from launch.introspection.errors import QuestionError
@@ -65,9 +66,13 @@ def guarded() -> Iterator[None]:
     except BrokenPipeError:
         _give_up_output()
         raise typer.Exit(0) from None
-    except (TopicError, MessageError) as error:
+    except (AddressError, TopicError, MessageError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(2) from error
+    except BagError as error:
+        sys.stderr.write(f"{error}\n")
+        refused = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, _WRONG_PATH)
+        raise typer.Exit(1 if refused else 2) from error  # no room, or the input is wrong
     except BrokerError as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from error

@@ -24,7 +24,7 @@ from broker.bag.verify import verify
 from broker.messages import Clock, GridDescription, Observation
 from broker.topics import check_node
 from launch.commands import chorus
-from tests.broker.bag.bags import START_NS, flip, frames_of, observation, sample, with_foreign, write
+from tests.broker.bag.bags import START_NS, flip, frames_of, observation, room, sample, with_foreign, write
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_what_is_no_message_is_skipped_and_counted_in_every_form(tmp_path: Path)
     for form, out in (("jsonl", "a.jsonl"), ("csv", "csv"), ("json-mcap", "c.mcap")):
         words = ("convert", str(path), "-f", form, "-o", str(tmp_path / out))
         code, text = chorus_bag(*words)
-        assert code == 1
+        assert code == 2
         assert "no message of the bus; --skip-damaged goes on without it, and counts" in text
         code, text = chorus_bag(*words, "--skip-damaged")
         assert (code, "2 messages, 1 skipped" in text) == (0, True), text
@@ -200,6 +200,7 @@ def test_measurements_become_observations_with_names_and_units(tmp_path: Path) -
         (TABLE, MAPPING.replace("grid:", "net:"), "'grid' is missing"),
         (TABLE, MAPPING.replace("unit: s}", "unit: h}"), "time.unit is 'h', expected s, ms"),
         (TABLE, MAPPING.replace("scale:", "factor:"), "a feature has column, name, unit, scale, offset"),
+        (TABLE, MAPPING.replace("60.0", "soon"), "could not convert string to float: 'soon'"),
         (TABLE, "a: [", "is no YAML"),
     ],
 )
@@ -226,9 +227,9 @@ def test_the_command_shows_checks_and_converts(path: Path, tmp_path: Path) -> No
     code, text = chorus_bag("convert", str(path), "-f", "csv", "-o", str(tmp_path / "out"))
     assert (code, "101 messages, 0 skipped" in text) == (0, True)
     code, text = chorus_bag("convert", str(path), "-o", str(tmp_path / "out"))
-    assert (code, "exists already" in text) == (1, True)
+    assert (code, "exists already" in text) == (2, True)
     code, text = chorus_bag("convert", str(path), "-o", str(tmp_path / "nowhere" / "x.jsonl"))
-    assert (code, "cannot be written: there is no folder" in text) == (1, True)
+    assert (code, "cannot be written: there is no folder" in text) == (2, True)
     path.write_bytes(path.read_bytes()[:-500])
     code, text = chorus_bag("info", str(path))
     assert (code, "NO INDEX" in text) == (0, True)
@@ -243,12 +244,25 @@ def test_the_command_shows_checks_and_converts(path: Path, tmp_path: Path) -> No
         (("play", "x", "--rate", "fast"), "--rate: got 'fast', expected a positive number or max"),
         (("play", "x", "--remap", "a=b"), "expected /topic/in/bag:=/topic/on/bus"),
         (("info", "/nowhere"), "there is no such bag"),
+        (("filter", "x", "-o", "y", "-e", "["), "filter: regex '[' is no regular expression"),
+        (("filter", "x", "-o", "y", "-x", "["), "filter: exclude '[' is no regular expression"),
+        (("play", "x", "-x", "[", "--broker", "memory://x"), "player: exclude '[' is no regular expression"),
+        (("record", "-a", "--broker", "foo"), "broker address 'foo': expected tcp://host:port"),
+        (("record", "-a", "-d", "0", "--broker", "memory://x"), "max_duration_s is 0.0, expected a positive"),
+        (("import", "/nowhere", "-m", "/nowhere", "-o", "y"), "/nowhere: cannot be read"),
     ],
 )
 def test_the_command_says_what_is_wrong(words: tuple[str, ...], complaint: str) -> None:
     code, text = chorus_bag(*words)
-    assert code == 1
+    assert code == 2
     assert complaint in text
+    assert "records to" not in text
+
+
+def test_a_disk_that_is_full_is_no_wrong_input(path: Path, tmp_path: Path) -> None:
+    with room(100):
+        code, text = chorus_bag("convert", str(path), "-o", str(tmp_path / "out.jsonl"))
+    assert (code, "cannot be written" in text) == (1, True)
 
 
 @pytest.fixture

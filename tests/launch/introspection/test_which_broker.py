@@ -55,7 +55,7 @@ def test_a_named_broker_that_is_not_there_is_an_error(run_at, tmp_path):
 
 def test_an_address_that_is_none_is_an_error(run_at):
     done = run_at("localhost:5550")("node", "list")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "broker address 'localhost:5550': expected tcp://host:port" in done.stderr
     with pytest.raises(ConnectionFailedError):
         find_broker("tcp://host:99999")
@@ -63,7 +63,7 @@ def test_an_address_that_is_none_is_an_error(run_at):
 
 def test_all_interfaces_are_no_broker_to_look_at(run_at):
     done = run_at("tcp://*:5550")("topic", "list")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.stderr.endswith("write its name, such as tcp://localhost:5550\n")
 
 
