@@ -127,7 +127,7 @@ def checked_sample(values: ArrayLike, where: str) -> Float:
     try:
         column = np.ascontiguousarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"{where} is not numeric ({error}); labels go into discrete_continuous"
+        msg = f"{where} is not numeric ({error}); give it as a label, or convert it to numbers"
         raise SampleError(msg) from error
     if column.ndim == 2 and 1 in column.shape:
         column = column.reshape(-1)

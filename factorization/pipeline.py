@@ -14,7 +14,14 @@ from factorization.grouping import Groups, Method, attach, group
 from factorization.matrix import InformationMatrix
 from factorization.partition import Partition, clusters_of, find_bridges
 from factorization.samples import Variable
-from factorization.significance import DEFAULT_FDR, DEFAULT_QUANTILE, quantile_edges, significant_edges
+from factorization.significance import (
+    DEFAULT_FDR,
+    DEFAULT_QUANTILE,
+    check_fdr,
+    check_quantile,
+    quantile_edges,
+    significant_edges,
+)
 
 Bool = NDArray[np.bool_]
 Threshold = Literal["permutation", "quantile"]
@@ -35,6 +42,8 @@ class GroupingSettings:
         if self.threshold not in ("permutation", "quantile"):
             msg = f"threshold is {self.threshold!r}, expected 'permutation' or 'quantile'"
             raise SettingError(msg)
+        check_fdr(self.fdr)
+        check_quantile(self.quantile)
 
 
 def find_edges(matrix: InformationMatrix, settings: GroupingSettings) -> Bool:

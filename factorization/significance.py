@@ -23,6 +23,20 @@ _PRIOR = 4  # degrees of freedom that the common variance lends to each pair's o
 _FEWEST = 40  # shuffled values that are needed to tell what chance does
 
 
+def check_quantile(quantile: float) -> None:
+    """Refuse what is no quantile. Raises SettingError."""
+    if not 0 <= quantile < 1:
+        msg = f"quantile is {quantile!r}, expected a number in [0, 1)"
+        raise SettingError(msg)
+
+
+def check_fdr(fdr: float) -> None:
+    """Refuse what is no false discovery rate. Raises SettingError."""
+    if not 0 < fdr < 1:
+        msg = f"fdr is {fdr!r}, expected a number in (0, 1)"
+        raise SettingError(msg)
+
+
 def quantile_edges(matrix: InformationMatrix, quantile: float = DEFAULT_QUANTILE) -> Bool:
     """Return (n_targets, n_inputs): True where a value reaches the quantile of its column.
 
@@ -33,9 +47,7 @@ def quantile_edges(matrix: InformationMatrix, quantile: float = DEFAULT_QUANTILE
     Raises:
         SettingError: the quantile is not in [0, 1).
     """
-    if not 0 <= quantile < 1:
-        msg = f"quantile is {quantile!r}, expected a number in [0, 1)"
-        raise SettingError(msg)
+    check_quantile(quantile)
     threshold = np.quantile(matrix.net, quantile, axis=0, method="lower")
     edges: Bool = (matrix.net >= threshold) & (matrix.net > _GUARD * noise(matrix))
     return edges
@@ -51,9 +63,7 @@ def significant_edges(matrix: InformationMatrix, fdr: float = DEFAULT_FDR) -> Bo
     Raises:
         SettingError: fdr is not in (0, 1), or there are too few shuffled values.
     """
-    if not 0 < fdr < 1:
-        msg = f"fdr is {fdr!r}, expected a number in (0, 1)"
-        raise SettingError(msg)
+    check_fdr(fdr)
     p = p_values(matrix)
     ordered = np.sort(p, axis=None)
     passes = np.flatnonzero(ordered <= fdr * np.arange(1, p.size + 1) / p.size)

@@ -100,6 +100,7 @@ def factorize(
     """Collect samples, measure who informs about whom, and write a partition into clusters."""
     try:
         _check_method(method)
+        _check_resampling(resampling)
         grouping = cast(Method, method) if method in get_args(Method) else "components"
         estimator = "mixed_ksg" if labels_as_numbers else "discrete_continuous"
         job = Job(
@@ -133,6 +134,12 @@ def _check_method(method: str) -> None:
     known = (*get_args(Method), *WITHOUT_SAMPLES)
     if method not in known:
         msg = f"method is {method!r}, expected one of {known}"
+        raise SettingError(msg)
+
+
+def _check_resampling(resampling: str) -> None:
+    if resampling not in get_args(Resampling):
+        msg = f"resampling is {resampling!r}, expected one of {get_args(Resampling)}"
         raise SettingError(msg)
 
 

@@ -68,6 +68,9 @@ def run(job: Job, progress: Progress) -> Partition:
     if job.out.suffix != ".json":
         msg = f"{job.out}: a partition is a JSON file; give a name that ends in .json"
         raise SettingError(msg)
+    if not job.out.parent.is_dir() or job.out.is_dir():
+        msg = f"--out {job.out}: cannot be written; choose a file in a folder that is there and yours"
+        raise OutputError(msg)
     _require_writable(job.folder)
     if job.method in WITHOUT_SAMPLES:
         partition = partition_without_samples(

@@ -95,6 +95,8 @@ def test_an_environment_that_does_not_exist_is_refused():
         (("synthetic", "--variant", "gao"), "variant is 'gao'"),
         (("synthetic", "--method", "published"), "needs the map of a grid"),
         (("grid2op:rte_case5_example", "--method", "published"), "14-substation grids only"),
+        (("synthetic", "--fdr", 2), "fdr is 2.0, expected a number in (0, 1)"),
+        (("synthetic", "--quantile", 1), "quantile is 1.0, expected a number in [0, 1)"),
         (("synthetic", "--samples", 40, "--shuffles", 1), "raise n_shuffles"),
     ],
 )
@@ -105,11 +107,20 @@ def test_wrong_input_ends_with_one_line_that_says_what_is_wrong(tmp_path, words,
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("words", [("--fdr", 2), ("--quantile", -0.1), ("--resampling", "all")])
+def test_a_wrong_setting_is_found_out_before_the_matrix_is_computed(tmp_path, words):
+    assert call("synthetic", *words, "--out", tmp_path / "p.json").exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_output_that_cannot_be_written_is_found_out_first(tmp_path):
     (tmp_path / "file").write_text("in the way")
     result = call("synthetic", "--out", tmp_path / "file" / "p.json")
     assert result.exit_code == 2
     assert "cannot be written" in result.output
+    result = call("synthetic", "--out", tmp_path / "nowhere" / "p.json")
+    assert (result.exit_code, "choose a file in a folder that is there" in result.output) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
     result = call("synthetic", "--out", tmp_path / "p.txt")
     assert "give a name that ends in .json" in result.output
 

@@ -58,8 +58,14 @@ def test_a_recording_may_hold_the_next_state_itself(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("bag.csv", "s0,s1\n1,2\n3\n", "cannot be read"),
-        ("bag.csv", "", "cannot be read"),
+        ("bag.csv", "s0,s1\n1,2\n3\n", r"line 3: 1 cells, expected 2"),
+        ("bag.csv", "s0,s1\n1,2,3\n", r"line 2: 3 cells, expected 2"),
+        ("bag.csv", "", "is empty; expected names of columns"),
+        ("bag.csv", "s0,s1,s0\n1,2,3\n", r"several columns are called \['s0'\]; give each a name of its own"),
+        ("bag.csv", "s0;s1\n1;2\n", "separate columns by commas, not semicolons"),
+        ("bag.csv", "s0,s1\n1,2\n1,\n", "line 3: column s1 is empty; fill it in, or remove the line"),
+        ("bag.csv", "s0,s1\n1,2\n1,on\n", "line 3: column s1 is 'on', expected .* say --label s1"),
+        ("bag.csv", "s0,s0_next\n1,on\n", "line 2: column s0_next is 'on', .* cannot be a label"),
         ("bag.csv", "s0\n1\nnan\n2\n", "s0 has 1 values that are not finite"),
         ("bag.npz", "not an archive", "cannot be read"),
         ("bag.txt", "s0\n1\n", "unknown kind of file '.txt'"),
