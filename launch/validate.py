@@ -130,6 +130,7 @@ def _check_sense(root: Entry, spec: LaunchSpec) -> None:
     if spec.critic.history_ticks <= spec.agents.n_steps:
         text = f"got {spec.critic.history_ticks}, expected more than agents.n_steps = {spec.agents.n_steps}"
         faults.append(fault_at(root, ("critic", "history_ticks"), text))
+    faults += _fork_faults(root, spec)
     for index, text in enumerate(spec.evaluator.metrics if spec.evaluator else ()):
         try:
             Measure.parse(text)
@@ -137,3 +138,16 @@ def _check_sense(root: Entry, spec: LaunchSpec) -> None:
             faults.append(fault_at(root, ("evaluator", "metrics", index), str(error)))
     if faults:
         raise LaunchFileError(faults)
+
+
+def _fork_faults(root: Entry, spec: LaunchSpec) -> list[Fault]:
+    """Find a fork that would never come, because the run is over before it."""
+    if spec.player is None or spec.player.role != "fork":
+        return []
+    ticks = spec.agents.n_steps * spec.agents.updates
+    if spec.player.max_ticks is not None:
+        ticks = min(ticks, spec.player.max_ticks)
+    if spec.player.fork_at < ticks:
+        return []
+    text = f"got {spec.player.fork_at}, but the run has {ticks} ticks; give an earlier one, or agents.updates"
+    return [fault_at(root, ("player", "fork_at"), text)]
