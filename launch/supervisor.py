@@ -23,7 +23,7 @@ from launch.watch import Watch
 _TURN_S = 0.1  # how long one turn of the loop listens to the bus
 _REMIND_EVERY_S = 10.0  # of external nodes that are still awaited
 _EARLY = (Kind.BROKER, Kind.RECORDER, Kind.SIMULATOR)
-_MAY_END = (Kind.RECORDER, Kind.EXTRA, Kind.SIMULATOR)  # besides the finite: all others are needed to the end
+_NEEDED = (Kind.BROKER, Kind.CRITIC)  # to the end: they are never done by themselves
 _ALONE_S = 5.0  # agents get to end by themselves after the simulator has
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -167,7 +167,7 @@ class Supervisor:
                 continue
             slot.process = None
             slot.ready = slot.node.kind != Kind.BROKER and slot.ready
-            if code == 0 and (slot.node.finite or slot.node.kind in _MAY_END):
+            if code == 0 and slot.node.kind not in _NEEDED:
                 slot.finished = True
             else:
                 self._died(slot, code)
