@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.errors import AddressError
+from broker.errors import AddressError, ConnectionFailedError
 
 _MAX_IPC = 107  # sockaddr_un.sun_path of Linux without its NUL, unix(7)
 _HOST = r"[A-Za-z0-9][A-Za-z0-9_\-]{0,62}(?:\.[A-Za-z0-9_\-]{1,63})*"  # other names libzmq does not take
