@@ -30,6 +30,8 @@ MANIFEST = "manifest.json"
 KEPT = 3  # newest zips of an agent that stay, besides the one in the manifest
 _CARD = "ensemble.json"  # what a zip says of itself; SB3 passes over it
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_ZIP = re.compile(r"([A-Za-z0-9_.-]+)-\d{6,}-[0-9a-f]{8}\.zip")  # as save_agent names them
+_UNKNOWN = "unknown"  # the grid of zips that no manifest binds
 
 
 class AgentFile(BaseModel):
@@ -141,17 +143,24 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a saved ensemble.
+    """Return a saved ensemble's manifest; of an interrupted run, one over its newest common zips.
 
     Raises:
-        EnsembleFileError: there is none, it is damaged or of another format, or its files are not all there.
+        EnsembleFileError: there is neither, it is damaged or of another format, or its files are not all
+            there.
     """
     path = folder / MANIFEST
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        message = f"{folder} has no {MANIFEST}: give the models folder of a run that has saved"
-        raise EnsembleFileError(message) from error
+        unbound = _newest_ensemble(folder)
+        if unbound is None:
+            message = (
+                f"{folder} has no {MANIFEST}, and no zips of all agents after the same update: "
+                "give the models folder of a run that has saved"
+            )
+            raise EnsembleFileError(message) from error
+        return unbound
     except ValidationError as error:
         message = f"{path} is not a manifest of format 1: {error}"
         raise EnsembleFileError(message) from error
@@ -218,6 +227,13 @@ def read_card(path: Path) -> AgentFile:
     return card
 
 
+def _newest_ensemble(folder: Path) -> Manifest | None:
+    """Return a manifest over what the agents with zips in a folder saved last after the same update."""
+    agents = sorted({name[1] for path in folder.glob("*.zip") if (name := _ZIP.fullmatch(path.name))})
+    files = newest_common_files(folder, agents)
+    return Manifest(grid=_UNKNOWN, agents=files, updates=files[0].updates) if files else None
+
+
 def _files_of(folder: Path, agent: str) -> list[AgentFile]:
     """Return the agent's zips, fewest updates first, then oldest first."""
     found: list[tuple[int, int, AgentFile]] = []
@@ -236,7 +252,8 @@ def _files_of(folder: Path, agent: str) -> list[AgentFile]:
 def _remove_older(folder: Path, entries: Iterable[AgentFile]) -> None:
     named: set[str] = set()
     with contextlib.suppress(EnsembleFileError):
-        named = {entry.file for entry in read_manifest(folder).agents}
+        if (folder / MANIFEST).exists():
+            named = {entry.file for entry in read_manifest(folder).agents}
     for entry in entries:
         if entry.file not in named:
             (folder / entry.file).unlink(missing_ok=True)

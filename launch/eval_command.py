@@ -88,7 +88,7 @@ def _evaluate_anew(run_dir: Path, settings: dict[str, Any]) -> None:
     from launch.report import write_report
 
     evaluation.evaluate(run_dir, typer.echo, settings)
-    path = run_dir / "nodes" / "evaluator.json"  # what the next evaluation does if it is told nothing else
+    path = run_dir / evaluation.SETTINGS  # what the next evaluation does if it is told nothing else
     write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())
     write_card(run_dir)
     typer.echo(f"report: {write_report(run_dir, Console())}")
@@ -106,11 +106,12 @@ def _evaluate_apart(run_dir: Path, settings: dict[str, Any], out: Path) -> None:
 
 
 def _settings(run_dir: Path, words: list[str], out: Path | None) -> dict[str, Any]:
+    """Return what to evaluate: as it was said last, or as the run's config.yaml and `words` say."""
     from launch import evaluation
     from launch.errors import LaunchError
     from launch.held_out import settings_under
 
-    if not words:
+    if not words and (run_dir / evaluation.SETTINGS).exists():
         return evaluation.read_settings(run_dir)
     if out is None and any(word.startswith("simulator.") for word in words):
         msg = "another grid or link than the run's is no result of the run; give --out FILE"

@@ -33,6 +33,7 @@ from simulator.world import World
 
 RESULTS = "evaluation.json"
 TRAINING = "nodes/simulator.json"  # the grid that was trained on
+SETTINGS = "nodes/evaluator.json"  # what was evaluated last; a run that was interrupted has none
 PICTURES = "pictures"  # one episode of each policy, where the grid can draw itself
 _ENSEMBLE = {"deterministic": "ensemble", "sampled": "ensemble, sampled"}
 
@@ -45,7 +46,7 @@ def evaluate(
     Args:
         run_dir: a run folder.
         say: told what is going on.
-        settings: what to evaluate; by default what `nodes/evaluator.json` says.
+        settings: what to evaluate; by default what SETTINGS says.
         out: the file to write; by default the folder's `evaluation.json`, with a picture per policy.
 
     Raises:
@@ -85,7 +86,7 @@ def evaluate(
 
 def read_settings(run_dir: Path) -> dict[str, Any]:
     """Return what to evaluate, as the run left it. Raises LaunchError if it is no run."""
-    settings = _read(run_dir / "nodes" / "evaluator.json")
+    settings = _read(run_dir / SETTINGS)
     training = _training(run_dir)
     options = evaluation_options(training["grid"], training["options"], settings["options"])
     return {**settings, "options": options}  # of a run that was launched before these were laid there

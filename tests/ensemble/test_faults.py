@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.ensemble_files import read_manifest
 from tests.ensemble.runs import Run, interrupt
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(240)]
@@ -65,6 +66,9 @@ def test_ctrl_c_ends_everything_in_order_with_the_usual_exit_code(tmp_path):
         assert run.exit_code(timeout_s=5.0) == 128 + signal.SIGINT
         assert run.left() == []
         assert {agent for agent, _ in run.saved()} == {"block_0", "block_1"}
+        found = read_manifest(run.folder / "models").agents  # as agents.load reads it
+        assert [entry.agent for entry in found] == ["block_0", "block_1"]
+        assert found[0].updates == found[1].updates >= 1
 
 
 def test_a_second_ctrl_c_leaves_no_sockets_behind(tmp_path):

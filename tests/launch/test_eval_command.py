@@ -74,6 +74,18 @@ def test_other_conditions_are_written_elsewhere_and_leave_the_run_as_it_was(run,
     assert [e["episode_return"] for e in usual[:3]] != [e["episode_return"] for e in late[:3]]
 
 
+def test_a_run_that_was_interrupted_is_evaluated_as_its_configuration_says(run):
+    (run / "nodes" / "evaluator.json").unlink()  # these come after training
+    assert not (run / "models" / "manifest.json").exists()
+    done = chorus_eval(run)
+    assert done.exit_code == 0, done.output
+    document = json.loads((run / "evaluation.json").read_text())
+    assert [e["policy"] for e in document["episodes"]] == ["ensemble"] * 3 + ["random"] * 3
+    assert document["settings"]["seed"] == held_out_seed(4)
+    assert (run / "models" / "manifest.json").exists()
+    assert (run / "models" / "README.md").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

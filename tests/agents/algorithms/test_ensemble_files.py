@@ -93,6 +93,25 @@ def test_the_newest_common_files_are_after_as_many_updates(
     assert newest_common_files(tmp_path, ["a", "b", "c"]) is None
 
 
+def test_without_a_manifest_the_newest_zips_of_the_same_update_are_the_ensemble(
+    saved: Path, critic: Callable[..., str]
+) -> None:
+    bound = read_manifest(saved)
+    (saved / MANIFEST).unlink()  # as of a run that was interrupted
+    ahead = build("ppo", critic())
+    ahead.num_timesteps += ahead.n_steps * ahead.n_envs
+    assert save_agent(saved, "area_0", ahead).updates == 1  # the others are at 0
+    (saved / "somebody-else.zip").write_bytes(b"not ours")
+    assert read_manifest(saved).agents == bound.agents
+    for name in NAMES:
+        assert policy_sha256(load_agent(saved, name).policy) == bound.agent(name).policy_sha256
+
+
+def test_a_folder_without_policies_is_no_ensemble(tmp_path: Path) -> None:
+    with pytest.raises(EnsembleFileError, match=r"has no manifest\.json, and no zips of all agents after"):
+        read_manifest(tmp_path)
+
+
 def test_the_hash_is_over_names_and_values(critic: Callable[..., str]) -> None:
     model = build("ppo", critic())
     before = policy_sha256(model.policy)
@@ -124,11 +143,6 @@ def lose_critic(folder: Path) -> str:
     return "critic.pt is missing"
 
 
-def lose_manifest(folder: Path) -> str:
-    (folder / MANIFEST).unlink()
-    return "has no manifest.json"
-
-
 def other_format(folder: Path) -> str:
     content = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**content, "format": 2}))
@@ -149,7 +163,7 @@ def name_twice(folder: Path) -> str:
 
 @pytest.mark.parametrize(
     "damage",
-    [break_file, lose_file, swap_files, lose_critic, lose_manifest, other_format, cut_manifest, name_twice],
+    [break_file, lose_file, swap_files, lose_critic, other_format, cut_manifest, name_twice],
 )
 def test_damage_is_found_and_named(damage: Callable[[Path], str], saved: Path) -> None:
     expected = damage(saved)
