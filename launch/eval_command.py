@@ -87,7 +87,7 @@ def _evaluate_anew(run_dir: Path, settings: dict[str, Any]) -> None:
     from launch.card import write_card
     from launch.report import write_report
 
-    evaluation.evaluate(run_dir, typer.echo, settings)
+    _play(run_dir, settings, None)
     path = run_dir / evaluation.SETTINGS  # what the next evaluation does if it is told nothing else
     write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())
     write_card(run_dir)
@@ -95,31 +95,47 @@ def _evaluate_anew(run_dir: Path, settings: dict[str, Any]) -> None:
 
 
 def _evaluate_apart(run_dir: Path, settings: dict[str, Any], out: Path) -> None:
-    from launch import evaluation
     from launch.errors import LaunchError
 
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)) or out.is_dir():
         msg = f"--out {out}: cannot be written; choose a file in a folder that is there and yours"
         raise LaunchError(msg)
-    evaluation.evaluate(run_dir, typer.echo, settings, out)
+    _play(run_dir, settings, out)
     typer.echo(f"episodes: {out}")
+
+
+def _play(run_dir: Path, settings: dict[str, Any], out: Path | None) -> None:
+    """Play and write down the episodes; what was written before stays if there are none."""
+    from launch import evaluation
+    from launch.errors import LaunchError
+
+    pictures = run_dir / evaluation.PICTURES if out is None else None
+    played = evaluation.play_all(run_dir, typer.echo, settings, pictures)
+    if not played:
+        msg = (
+            f"{run_dir}: nothing was played, of policies {settings['policies']} of agents "
+            f"{settings['learners']} and baselines {settings['baselines']}; name rules that fit the grid "
+            "with --baselines, or policies with evaluator.policies=[deterministic]"
+        )
+        raise LaunchError(msg)
+    evaluation.write_results(out or run_dir / evaluation.RESULTS, settings, played)
 
 
 def _settings(run_dir: Path, words: list[str], out: Path | None) -> dict[str, Any]:
     """Return what to evaluate: as it was said last, or as the run's config.yaml and `words` say."""
     from launch import evaluation
     from launch.errors import LaunchError
-    from launch.held_out import settings_under
+    from launch.held_out import settings_under, with_something_to_play
 
     if not words and (run_dir / evaluation.SETTINGS).exists():
-        return evaluation.read_settings(run_dir)
+        return with_something_to_play(evaluation.read_settings(run_dir))
     if out is None and any(word.startswith("simulator.") for word in words):
         msg = "another grid or link than the run's is no result of the run; give --out FILE"
         raise LaunchError(msg)
     settings = settings_under(run_dir, words)
     if out is None:
         del settings["simulator"]
-    return settings
+    return with_something_to_play(settings)
 
 
 def _rules(text: str) -> list[str]:

@@ -54,6 +54,13 @@ def evaluate(
         OptionError: the grid has no such options, or no scenarios under them.
     """
     settings = read_settings(run_dir) if settings is None else settings
+    results = play_all(run_dir, say, settings, run_dir / PICTURES if out is None else None)
+    write_results(out or run_dir / RESULTS, settings, results)
+    return results
+
+
+def play_all(run_dir: Path, say: Progress, settings: dict[str, Any], pictures: Path | None) -> list[Episode]:
+    """Play as `evaluate` does, and write nothing but a picture per policy into the folder `pictures`."""
     if settings["learners"]:
         from launch.manifest import bind_models
 
@@ -70,8 +77,8 @@ def evaluate(
         try:
             policies = oracle or _policies(name, run_dir, settings, world)
             results += play(world, name, policies, settings["max_ticks"], say, settings.get("metrics", ()))
-            if out is None:
-                _draw(world, run_dir / PICTURES / f"{name}.png")
+            if pictures is not None:
+                _draw(world, pictures / f"{name}.png")
         except SettingsError as error:
             say(f"{name}: left out, {error}")
         except OptionError as error:
@@ -79,9 +86,13 @@ def evaluate(
             raise OptionError(msg) from error
         finally:
             world.close()
-    document = {"settings": settings, "episodes": [asdict(episode) for episode in results]}
-    write_atomically(out or run_dir / RESULTS, (json.dumps(document, indent=1) + "\n").encode())
     return results
+
+
+def write_results(path: Path, settings: Mapping[str, Any], episodes: Sequence[Episode]) -> None:
+    """Write what was played, and by which settings."""
+    document = {"settings": settings, "episodes": [asdict(episode) for episode in episodes]}
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def read_settings(run_dir: Path) -> dict[str, Any]:

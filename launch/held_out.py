@@ -11,7 +11,7 @@ from launch.arguments import parse_overrides
 from launch.errors import Fault, LaunchError, LaunchFileError
 from launch.launch_file import read_launch_file
 from launch.seeds import Role, held_out_seed, seed_of
-from launch.spec import AgentSpec, LaunchSpec
+from launch.spec import AgentSpec, EvaluatorSpec, LaunchSpec
 from launch.validate import validate
 from simulator.held_out import evaluation_options
 
@@ -45,6 +45,19 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, A
         "seed": scenario_seed(spec),
         "learners": [name for name in agents if train and rules[name] is None and not own[name].external],
         "stand_ins": {name: rule for name, rule in rules.items() if rule is not None},
+    }
+
+
+def with_something_to_play(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings, with the defaults of `evaluator` for a run whose launch file has none."""
+    if settings["episodes"]:
+        return settings
+    usual = EvaluatorSpec()
+    return {
+        **settings,
+        "episodes": usual.episodes,
+        "policies": list(usual.policies),
+        "baselines": list(usual.baselines),
     }
 
 

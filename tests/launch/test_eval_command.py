@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from launch.eval_command import app
 from launch.seeds import held_out_seed
-from tests.launch.finished_run import GRID, finished_run
+from tests.launch.finished_run import GRID, finished_run, write_evaluator
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -84,6 +84,27 @@ def test_a_run_that_was_interrupted_is_evaluated_as_its_configuration_says(run):
     assert document["settings"]["seed"] == held_out_seed(4)
     assert (run / "models" / "manifest.json").exists()
     assert (run / "models" / "README.md").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--baselines", "random"]], ids=["all", "one rule"])
+def test_the_policies_of_a_run_without_an_evaluator_are_played_as_by_default(run, words):
+    (run / "config.yaml").write_text(GRID)
+    write_evaluator(run, episodes=0, policies=[], baselines=[])  # as a run leaves it
+    done = chorus_eval(run, *words)
+    assert done.exit_code == 0, done.output
+    played = [e["policy"] for e in episodes(run / "evaluation.json")]
+    assert played == ["ensemble"] * 4 + ["random" if words else "do_nothing"] * 4
+
+
+def test_nothing_played_is_an_error_and_leaves_the_results_as_they_were(run):
+    assert chorus_eval(run, "--baselines", "random").exit_code == 0
+    before = (run / "evaluation.json").read_text(), (run / "nodes" / "evaluator.json").read_text()
+    done = chorus_eval(run, "evaluator.policies=[]", "--baselines", "reconnect_only")
+    assert done.exit_code == 2
+    assert "reconnect_only: left out" in done.output
+    assert re.search(r"nothing was played, .* baselines \['reconnect_only'\]; name rules", done.output)
+    after = (run / "evaluation.json").read_text(), (run / "nodes" / "evaluator.json").read_text()
+    assert after == before
 
 
 @pytest.mark.parametrize(
