@@ -22,6 +22,7 @@ from launch.display import Display, make_display
 from launch.errors import StartError
 from launch.interrupt import remembered_interrupt, terminated_in_order
 from launch.launch_file import list_arguments, read_launch_file
+from launch.paths import with_absolute_paths
 from launch.program import Kind, Program
 from launch.run_folder import RunFolder, new_run_folder, point_latest
 from launch.spec import LaunchSpec
@@ -69,7 +70,7 @@ def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
         return 0
     tree = read_launch_file(options.file, parse_overrides(options.overrides))
     root = _join_broker(tree.root, options.broker)
-    spec = validate(root)
+    spec = with_absolute_paths(root, validate(root))
     named = options.run_dir
     folder = RunFolder(named.absolute()) if named else new_run_folder(Path("runs"), spec.name)
     with terminated_in_order(), _address(spec, threads=options.threads) as address:

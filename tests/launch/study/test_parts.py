@@ -189,6 +189,17 @@ def test_a_run_with_other_settings_than_the_study_asks_for_is_named(trained):
         asked.state(asked.row("on time", 0))
 
 
+def test_a_run_that_wrote_a_path_as_absolute_has_the_settings_of_the_study(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    asked = Plan(trained.study, trained.folder, trained.launch_file, {"agents.load": "models"})
+    row = asked.row("on time", 0)
+    spec = asked.spec(row)[0]
+    load = {"load": str(tmp_path / "models")}
+    write_config(row.folder, spec.model_copy(update={"agents": spec.agents.model_copy(update=load)}))
+    assert asked.state(row) == State.TRAINED
+
+
 def test_another_policy_or_return_is_told(trained, tmp_path):
     first, second = trained.row("on time", 0), trained.row("other", 0)
     for row, sha, value in ((first, "aa", 1.0), (second, "bb", 1.0)):
