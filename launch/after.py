@@ -31,7 +31,7 @@ def after_training(spec: LaunchSpec, agents: tuple[str, ...], folder: RunFolder,
     settings = evaluator_settings(spec, agents)
     folder.settings("evaluator").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     code = 0
-    if settings["learners"] or settings["baselines"]:
+    if settings["learners"] or settings["baselines"] or (settings.get("loads") and settings["policies"]):
         display.say(_what_is_done(spec, settings["options"]))
         # A process of its own: the evaluator needs torch, and the machine its memory back afterwards.
         node = Node("evaluator", Kind.EXTRA, "launch.evaluation", (str(folder.path),), NEVER)

@@ -112,10 +112,11 @@ def _play(run_dir: Path, settings: dict[str, Any], out: Path | None) -> None:
     pictures = run_dir / evaluation.PICTURES if out is None else None
     played = evaluation.play_all(run_dir, typer.echo, settings, pictures)
     if not played:
+        agents = [*settings["learners"], *settings.get("loads", {})]
         msg = (
-            f"{run_dir}: nothing was played, of policies {settings['policies']} of agents "
-            f"{settings['learners']} and baselines {settings['baselines']}; name rules that fit the grid "
-            "with --baselines, or policies with evaluator.policies=[deterministic]"
+            f"{run_dir}: nothing was played, of policies {settings['policies']} of agents {agents} and "
+            f"baselines {settings['baselines']}; name rules that fit the grid with --baselines, or policies "
+            "with evaluator.policies=[deterministic]"
         )
         raise LaunchError(msg)
     evaluation.write_results(out or run_dir / evaluation.RESULTS, settings, played)

@@ -150,7 +150,7 @@ def _what_was_laid(run_dir: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _policy_names(settings: Mapping[str, Any]) -> list[str]:
-    ensemble = [_ENSEMBLE[kind] for kind in settings["policies"]] if settings["learners"] else []
+    ensemble = [_ENSEMBLE[kind] for kind in settings["policies"]] if _policy_paths(Path(), settings) else []
     return [*ensemble, *settings["baselines"]]
 
 
@@ -182,17 +182,24 @@ def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: Worl
         }
     from agents.saved_policy import SavedPolicy
 
-    elsewhere = [a for a in world.spec.agents if a not in {*settings["learners"], *settings["stand_ins"]}]
+    paths = _policy_paths(run_dir, settings)
+    elsewhere = [a for a in world.spec.agents if a not in {*paths, *settings["stand_ins"]}]
     if elsewhere:
         msg = f"the policies of {elsewhere} are not in this run's folder: these agents are external"
         raise SettingsError(msg)
     deterministic = name == _ENSEMBLE["deterministic"]
     return {
-        agent: SavedPolicy.load(run_dir / "models", agent, deterministic=deterministic, seed=int(seed))
-        if agent in settings["learners"]
+        agent: SavedPolicy.load(paths[agent], agent, deterministic=deterministic, seed=int(seed))
+        if agent in paths
         else make_baseline(settings["stand_ins"][agent], _view(world, agent), int(seed))
         for agent, seed in zip(world.spec.agents, seeds, strict=True)
     }
+
+
+def _policy_paths(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Path]:
+    """Return where the policy of each agent lies: of those that learned in the run, of others as loaded."""
+    loaded = {agent: Path(path) for agent, path in settings.get("loads", {}).items()}
+    return {**loaded, **dict.fromkeys(settings["learners"], run_dir / "models")}
 
 
 def _view(world: World, agent: str) -> GridView:

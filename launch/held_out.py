@@ -25,7 +25,7 @@ _CONDITIONS = (
 
 
 def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, Any]:
-    """Return what launch.evaluation reads: who learned, who stands in for the others, what to play.
+    """Return what launch.evaluation reads: who learned or acts, who stands in for others, what to play.
 
     Under `evaluator.options` lie those under which the grid plays what training leaves out.
     """
@@ -33,6 +33,10 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, A
     rules = {name: own[name].baseline or spec.agents.baseline for name in agents}
     train = spec.agents.mode == "train"
     evaluator = spec.evaluator
+    loads = {} if train else {name: own[name].load or spec.agents.load for name in agents}
+    acting = {
+        name: load for name, load in loads.items() if load and not rules[name] and not own[name].external
+    }
     return {
         "episodes": evaluator.episodes if evaluator else 0,
         "max_ticks": evaluator.max_ticks if evaluator else None,
@@ -45,6 +49,7 @@ def evaluator_settings(spec: LaunchSpec, agents: tuple[str, ...]) -> dict[str, A
         "seed": scenario_seed(spec),
         "learners": [name for name in agents if train and rules[name] is None and not own[name].external],
         "stand_ins": {name: rule for name, rule in rules.items() if rule is not None},
+        **({"loads": acting} if acting else {}),  # of agents that only act
     }
 
 

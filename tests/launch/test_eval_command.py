@@ -96,6 +96,24 @@ def test_the_policies_of_a_run_without_an_evaluator_are_played_as_by_default(run
     assert played == ["ensemble"] * 4 + ["random" if words else "do_nothing"] * 4
 
 
+@pytest.mark.parametrize("one", [False, True], ids=["a folder", "a zip of one, a rule for the other"])
+def test_policies_that_only_acted_are_evaluated_from_where_they_were_loaded(run, tmp_path, one):
+    assert chorus_eval(run, "evaluator.baselines=[]").exit_code == 0
+    acting = tmp_path / "acting"
+    (acting / "nodes").mkdir(parents=True)
+    shutil.copy(run / "nodes" / "simulator.json", acting / "nodes")
+    (zip_of_one,) = (run / "models").glob("block_0-000002-*.zip")
+    by_one = f"overrides: {{block_0: {{load: {zip_of_one}}}, block_1: {{baseline: do_nothing}}}}"
+    agents = by_one if one else f"load: {run}/models"
+    (acting / "config.yaml").write_text(f"{CONFIG}agents: {{mode: act, {agents}}}\n")
+    done = chorus_eval(acting)
+    assert done.exit_code == 0, done.output
+    played = episodes(acting / "evaluation.json")
+    assert [e["policy"] for e in played] == ["ensemble"] * 3 + ["random"] * 3
+    trained = [e["episode_return"] for e in episodes(run / "evaluation.json") if e["policy"] == "ensemble"]
+    assert ([e["episode_return"] for e in played[:3]] == trained) is not one
+
+
 def test_nothing_played_is_an_error_and_leaves_the_results_as_they_were(run):
     assert chorus_eval(run, "--baselines", "random").exit_code == 0
     before = (run / "evaluation.json").read_text(), (run / "nodes" / "evaluator.json").read_text()
