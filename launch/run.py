@@ -24,7 +24,7 @@ from launch.interrupt import remembered_interrupt, terminated_in_order
 from launch.launch_file import list_arguments, read_launch_file
 from launch.paths import with_absolute_paths
 from launch.program import Kind, Program
-from launch.run_folder import RunFolder, new_run_folder, point_latest
+from launch.run_folder import RunFolder, claim_run_folder, new_run_folder, point_latest
 from launch.spec import LaunchSpec
 from launch.validate import validate
 from launch.yaml_tree import Entry
@@ -71,9 +71,11 @@ def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
     tree = read_launch_file(options.file, parse_overrides(options.overrides))
     root = _join_broker(tree.root, options.broker)
     spec = with_absolute_paths(root, validate(root))
-    named = options.run_dir
-    folder = RunFolder(named.absolute()) if named else new_run_folder(Path("runs"), spec.name)
-    with terminated_in_order(), _address(spec, threads=options.threads) as address:
+    with (
+        terminated_in_order(),
+        _folder(options, spec) as folder,
+        _address(spec, threads=options.threads) as address,
+    ):
         if options.dry_run:
             _print_program(assemble(spec, agents_of(root, spec), folder, address))
             return 0
@@ -87,7 +89,7 @@ def _run(
     display.say(f"{spec.name}: {spec.simulator.grid}, run folder {_short(folder.path)}")
     agents = agents_of(root, spec)
     program = assemble(spec, agents, folder, address)
-    folder.create()
+    folder.make_parts()
     if options.run_dir is None and spec.player is None:  # a replay is no run to come back to
         point_latest(folder)
     folder.write_config(spec.model_dump(mode="json", exclude_defaults=True), str(options.file))
@@ -158,6 +160,25 @@ def _join_broker(root: Entry, address: str | None) -> Entry:
     broker = root.value.get("broker", Entry({}, where))
     settings = {**broker.value, "address": Entry(address, where), "external": Entry(True, where)}
     return Entry({**root.value, "broker": Entry(settings, where)}, root.where)
+
+
+@contextmanager
+def _folder(options: Options, spec: LaunchSpec) -> Iterator[RunFolder]:
+    """Yield the run's folder: made, so that no other launch takes it, but for a dry run."""
+    runs = Path("runs")
+    if options.dry_run:
+        named = options.run_dir
+        yield RunFolder(named.absolute()) if named else new_run_folder(runs, spec.name)
+        return
+    if options.run_dir is None:
+        folder = claim_run_folder(runs, spec.name)
+    else:
+        folder = RunFolder(options.run_dir.absolute())
+        folder.claim()
+    try:
+        yield folder
+    finally:
+        folder.remove_if_empty()
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +60,32 @@ class RunFolder:
         Raises:
             LaunchError: the folder exists already or cannot be made.
         """
+        self.claim()
+        self.make_parts()
+
+    def claim(self) -> None:
+        """Make the folder, still empty, so that nobody else takes it. Raises as `create`."""
         try:
             self.path.mkdir(parents=True)
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def make_parts(self) -> None:
+        """Make what is in the folder of a run. Raises LaunchError if that cannot be."""
+        try:
             for part in ("logs", "nodes", "models", "tb"):
                 (self.path / part).mkdir()
         except OSError as error:
-            msg = f"run folder {self.path}: cannot be made ({error.strerror}); choose another with --run-dir"
-            raise LaunchError(msg) from error
+            raise self._cannot(error) from error
+
+    def remove_if_empty(self) -> None:
+        """Give the folder up if no run has begun in it."""
+        with suppress(OSError):
+            self.path.rmdir()
+
+    def _cannot(self, error: OSError) -> LaunchError:
+        msg = f"run folder {self.path}: cannot be made ({error.strerror}); choose another with --run-dir"
+        return LaunchError(msg)
 
     def write_config(self, config: Mapping[str, Any], source: str) -> None:
         """Write the resolved launch file, so that the run can be repeated from it alone."""
@@ -83,13 +104,31 @@ class RunFolder:
 
 def new_run_folder(runs: Path, name: str) -> RunFolder:
     """Return a folder below `runs` with the run's name and the time, not made yet."""
+    return next(folder for folder in _names(runs, name) if not folder.path.exists())
+
+
+def claim_run_folder(runs: Path, name: str) -> RunFolder:
+    """Make a folder below `runs` with the run's name and the time; each of several launches has its own.
+
+    Raises:
+        LaunchError: the folder cannot be made.
+    """
+    names = _names(runs, name)
+    while True:
+        folder = next(names)
+        try:
+            folder.claim()
+        except LaunchError:
+            if not folder.path.exists():
+                raise
+        else:
+            return folder
+
+
+def _names(runs: Path, name: str) -> Iterator[RunFolder]:
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    path = runs / f"{name}-{stamp}"
-    count = 1
-    while path.exists():
-        count += 1
-        path = runs / f"{name}-{stamp}-{count}"
-    return RunFolder(path.absolute())
+    for suffix in chain([""], (f"-{number}" for number in count(2))):
+        yield RunFolder((runs / f"{name}-{stamp}{suffix}").absolute())
 
 
 def point_latest(folder: RunFolder) -> None:
