@@ -18,8 +18,8 @@ from agents.files import write_atomically
 from agents.statistics import Estimate, crossed_bootstrap, improvement_by_scenario, interquartile_mean
 from launch.card_usage import plain_sb3, saved_policies
 from launch.episodes import Episode
-from launch.evaluation import read_results, unseen
-from launch.report_data import timings
+from launch.evaluation import played_by, read_results, unseen
+from launch.report_data import duration_s, timings
 
 CARD = "README.md"
 Json = dict[str, Any]
@@ -40,6 +40,7 @@ class Saved:
     simulator: Json
     config: Json
     episodes: Sequence[Episode]
+    cut_after: int | None  # ticks of an episode, where the evaluation cut it
     unseen: bool  # training cannot have met the scenarios of the episodes
 
     @property
@@ -63,11 +64,12 @@ def write_card(run_dir: Path, baselines: Sequence[Episode] = ()) -> Path | None:
         return None
     config = run_dir / "config.yaml"
     saved = Saved(
-        folder=run_dir,
+        folder=run_dir.resolve(),
         manifest=_read(manifest),
         simulator=_with_partition_beside(manifest.parent, _read(run_dir / "nodes" / "simulator.json")),
         config=yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {},
         episodes=[*read_results(run_dir), *baselines],
+        cut_after=played_by(run_dir).get("max_ticks"),
         unseen=unseen(run_dir),
     )
     path = manifest.with_name(CARD)
@@ -154,9 +156,11 @@ def _training(saved: Saved) -> str:
         ("updates", f"{updates}, of {n_steps} ticks in {n_envs} copies"),
         ("environment steps", f"{updates * n_steps * n_envs:,}"),
     ]
-    times = timings(saved.folder)
-    if times:
-        entries.append(("wall time", f"{sum(times[0].seconds.values()):,.0f} s"))
+    took, times = duration_s(saved.folder), timings(saved.folder)
+    if took is not None:
+        entries.append(("wall time", f"{took:,.0f} s, start and end of all processes included"))
+    elif times:
+        entries.append(("simulator ran", f"{sum(times[0].seconds.values()):,.0f} s since its last start"))
     return "| | |\n| --- | --- |\n" + "\n".join(f"| {name} | {text} |" for name, text in entries)
 
 
@@ -180,6 +184,10 @@ def _results(saved: Saved) -> str:
         "interquartile mean, with its 95 % bootstrap interval over scenarios. Better: probability that the "
         "ensemble's return is higher in the same scenario."
     )
+    if saved.cut_after is not None:
+        note += (
+            f" Episodes were cut after {saved.cut_after} ticks (`evaluator.max_ticks`): survived is of these."
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{note}"
 
 

@@ -118,10 +118,10 @@ def unseen(run_dir: Path) -> bool:
     return not _may_have_met(run_dir, _read(run_dir / RESULTS)["settings"])
 
 
-def chosen_metrics(run_dir: Path) -> list[str]:
-    """Return the metrics that the launch file wants in the report's table."""
+def played_by(run_dir: Path) -> dict[str, Any]:
+    """Return the settings that what `evaluate` wrote was played by; none if it never did."""
     path = run_dir / RESULTS
-    return list(_read(path)["settings"].get("metrics", [])) if path.exists() else []
+    return dict(_read(path)["settings"]) if path.exists() else {}
 
 
 def _draw(world: World, path: Path) -> None:

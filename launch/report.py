@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from launch import pictures
-from launch.evaluation import PICTURES, chosen_metrics, read_results, unseen
+from launch.evaluation import PICTURES, played_by, read_results, unseen
 from launch.references import NOTES
-from launch.report_data import KINDS, Score, Timing, curves, scores, timings
+from launch.report_data import KINDS, Score, Timing, curves, duration_s, scores, timings
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
@@ -38,8 +38,9 @@ def write_report(run_dir: Path, console: Console) -> Path:
     Returns:
         the path of report.html.
     """
+    name = run_dir.resolve().name  # not "latest", which is another run tomorrow
     parts = [
-        f"<h1>{html.escape(run_dir.name)}</h1>",
+        f"<h1>{html.escape(name)}</h1>",
         *_evaluation_part(run_dir, console),
         *_episodes_part(run_dir),
         *_learning_part(run_dir),
@@ -47,7 +48,7 @@ def write_report(run_dir: Path, console: Console) -> Path:
         *_configuration_part(run_dir),
     ]
     path = run_dir / "report.html"
-    path.write_text(_page(run_dir.name, "\n".join(parts)), encoding="utf-8")
+    path.write_text(_page(name, "\n".join(parts)), encoding="utf-8")
     return path
 
 
@@ -55,10 +56,14 @@ def _evaluation_part(run_dir: Path, console: Console) -> list[str]:
     results = scores(read_results(run_dir))
     if not results:
         return []
-    metrics = [name for name in chosen_metrics(run_dir) if name in results[0].metrics]
-    title = _score_title(results, "held-out scenarios" if unseen(run_dir) else MET)
+    settings = played_by(run_dir)
+    metrics = [name for name in settings.get("metrics", ()) if name in results[0].metrics]
+    cut = settings.get("max_ticks")
+    title = _score_title(results, "held-out scenarios" if unseen(run_dir) else MET, cut)
     console.print(_table(title, *_score_rows(results, metrics)))
     notes = [f"{s.policy} {NOTES[s.policy]}." for s in results if s.policy in NOTES]
+    if cut is not None:
+        notes.append(f"Episodes were cut after {cut} ticks (evaluator.max_ticks): survived is of these.")
     for note in notes:
         console.print(note)
     return [
@@ -72,9 +77,10 @@ def _evaluation_part(run_dir: Path, console: Console) -> list[str]:
 
 def _episodes_part(run_dir: Path) -> list[str]:
     return [
-        f"<h3>An episode of {html.escape(path.stem)}</h3>"
-        + _image(path.read_bytes(), f"one episode of {path.stem}")
-        for path in sorted((run_dir / PICTURES).glob("*.png"))
+        f"<h3>An episode of {html.escape(policy)}</h3>"
+        + _image(path.read_bytes(), f"one episode of {policy}")
+        for policy in dict.fromkeys(episode.policy for episode in read_results(run_dir))
+        if (path := run_dir / PICTURES / f"{policy}.png").exists()  # others are of an earlier evaluation
     ]
 
 
@@ -93,11 +99,12 @@ def _timing_part(run_dir: Path, console: Console) -> list[str]:
     if not times:
         return []
     console.print(_table("Where each tick's time went (milliseconds per tick)", *_timing_rows(times)))
-    console.print(_rate(times[0]))
+    rate = _rate(times[0], duration_s(run_dir))
+    console.print(rate)
     return [
         "<h2>Time per tick</h2>",
         _html_table(*_timing_rows(times)),
-        f"<p>{_rate(times[0])}</p>",
+        f"<p>{rate}</p>",
         _image(pictures.time_by_kind(times), "milliseconds per tick by kind of work"),
     ]
 
@@ -109,8 +116,9 @@ def _configuration_part(run_dir: Path) -> list[str]:
     return [f"<h2>Configuration</h2><pre>{html.escape(config.read_text(encoding='utf-8'))}</pre>"]
 
 
-def _score_title(results: Sequence[Score], scenarios: str) -> str:
-    return f"{results[0].episodes} {scenarios} (means with 95 % intervals)"
+def _score_title(results: Sequence[Score], scenarios: str, cut: int | None) -> str:
+    ticks = "" if cut is None else f" of at most {cut} ticks"
+    return f"{results[0].episodes} {scenarios}{ticks} (means with 95 % intervals)"
 
 
 def _score_rows(results: Sequence[Score], metrics: Sequence[str]) -> tuple[Sequence[str], Rows]:
@@ -147,13 +155,14 @@ def _timing_rows(times: Sequence[Timing]) -> tuple[Sequence[str], Rows]:
     return heads, rows
 
 
-def _rate(simulator: Timing) -> str:
+def _rate(simulator: Timing, whole_s: float | None) -> str:
     seconds = sum(simulator.seconds.values())
     steps = simulator.ticks * simulator.n_envs
     rate = steps / max(seconds, 1e-9)
+    whole = "" if whole_s is None else f"; with start and end {whole_s:.0f} s"
     return (
         f"{simulator.ticks:,} ticks of {simulator.n_envs} copies in {seconds:.0f} s: {rate:,.0f} environment "
-        "steps/s, start and learning included"
+        f"steps/s, waiting and learning included{whole}"
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from agents.statistics import Estimate, bootstrap
 from launch.episodes import Episode
 from launch.measures import over_episodes
+from launch.run_folder import DURATION
 
 KINDS = (
     "physics",
@@ -105,6 +106,12 @@ def timings(run_dir: Path) -> list[Timing]:
     found.sort(key=lambda timing: "physics" not in timing.seconds)
     # The critic counts updates, not ticks.
     return [replace(t, ticks=found[0].ticks, n_envs=found[0].n_envs) if t.ticks == 0 else t for t in found]
+
+
+def duration_s(run_dir: Path) -> float | None:
+    """Return the wall time of the ensemble, all lives of its nodes; None if the run did not write it."""
+    path = run_dir / DURATION
+    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.exists() else None
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

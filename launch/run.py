@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -97,6 +98,7 @@ def _run(
         folder.write_address(address)
     for node in program.nodes:
         folder.write_settings(node)
+    began = time.monotonic()
     with display, remembered_interrupt() as check_interrupt:
         if options.threads:
             code = _run_threads(program, display, check_interrupt)
@@ -107,6 +109,7 @@ def _run(
             if not spec.broker.external:
                 _refuse_busy(address)
             code = Supervisor(program, folder, display, verbose=options.verbose).run()
+    folder.write_duration(time.monotonic() - began)
     if code != 0 or spec.player is not None:
         return code
     return then(spec, agents, folder, display)

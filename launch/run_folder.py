@@ -1,6 +1,7 @@
 """The folder that a run leaves behind: runs/<name>-<time>/.
 
 `config.yaml` is the launch file as it was in force, `broker.address` says where its broker listens,
+`duration.json` how long its processes ran,
 `nodes/` holds the settings of every node as the node read them, `logs/` a file per node, `models/`,
 `tb/` and `timing/` what the nodes save.
 """
@@ -23,6 +24,7 @@ from launch.errors import LaunchError
 from launch.program import Node
 
 BROKER_ADDRESS = "broker.address"  # the file that tells `chorus topic` and others where the bus is
+DURATION = "duration.json"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class RunFolder:
     def write_address(self, address: str) -> None:
         """Write where the broker of this run listens."""
         (self.path / BROKER_ADDRESS).write_text(f"{address}\n", encoding="utf-8")
+
+    def write_duration(self, seconds: float) -> None:
+        """Write how long the ensemble took, from the start of its first process to the end of its last."""
+        (self.path / DURATION).write_text(json.dumps({"seconds": round(seconds, 1)}) + "\n", encoding="utf-8")
 
     def write_settings(self, node: Node) -> None:
         """Write a node's settings where the node is told to read them."""

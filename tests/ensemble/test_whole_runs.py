@@ -37,6 +37,8 @@ def test_a_run_leaves_policies_timings_curves_and_a_report(tmp_path, overrides):
     assert (folder / "tb" / "block_0" / "progress.csv").exists()
     assert json.loads((folder / "timing" / "simulator.json").read_text())["ticks"] == 64
     assert (folder / "broker.address").read_text().startswith("ipc://")
+    simulated = sum(json.loads((folder / "timing" / "simulator.json").read_text())["seconds"].values())
+    assert json.loads((folder / "duration.json").read_text())["seconds"] > simulated
     report = (folder / "report.html").read_text()
     assert "Time per tick" in report
     assert "data:image/png;base64," in report

@@ -68,6 +68,27 @@ def test_it_says_how_the_policies_were_trained(card):
         assert row(card, agent)[1].startswith(f"`{agent}-{UPDATES:06d}-")
 
 
+def test_the_wall_time_is_that_of_the_whole_run_where_it_is_known(run, tmp_path):
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    path = write_card(folder)
+    assert path is not None
+    assert row(path.read_text(), "simulator ran")[1].endswith(" s since its last start")
+    (folder / "duration.json").write_text('{"seconds": 1234.5}')
+    write_card(folder)
+    assert row(path.read_text(), "wall time")[1].startswith("1,234 s, start and end of all processes")
+
+
+def test_episodes_that_were_cut_are_said_to_be_cut(run, card, tmp_path):
+    assert "were cut" not in card
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    document = json.loads((folder / "evaluation.json").read_text())
+    document["settings"]["max_ticks"] = 5
+    (folder / "evaluation.json").write_text(json.dumps(document))
+    path = write_card(folder)
+    assert path is not None
+    assert "Episodes were cut after 5 ticks (`evaluator.max_ticks`)" in path.read_text()
+
+
 def test_results_stand_beside_every_rule_with_intervals(run, card):
     assert re.fullmatch(r"\S+ \[\S+, \S+\]", row(card, "ensemble")[1])
     better = row(card, "random")[3]

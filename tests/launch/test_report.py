@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,46 @@ def test_the_title_says_whether_the_scenarios_were_held_out(run, tmp_path, grid,
     page, terminal = report(tmp_path)
     assert f"<h2>{title}" in page
     assert title in terminal
+
+
+@pytest.fixture
+def copy(run, tmp_path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "runs" / "tiny-1"))
+
+
+def test_a_link_to_the_latest_run_is_reported_under_the_name_of_the_run(copy):
+    latest = copy.with_name("latest")
+    latest.symlink_to(copy.name)
+    page, _ = report(latest)
+    assert "<h1>tiny-1</h1>" in page
+    assert "<title>tiny-1</title>" in page
+
+
+def test_only_pictures_of_what_was_evaluated_are_shown(copy):
+    (copy / "pictures").mkdir()
+    for policy in ("random", "pi_agc"):  # the second was evaluated once upon a time
+        (copy / "pictures" / f"{policy}.png").write_bytes(policy.encode())
+    page, _ = report(copy)
+    assert "An episode of random" in page
+    assert "pi_agc" not in page
+    assert b"random" in pictures(page)
+
+
+@pytest.mark.parametrize("max_ticks", [None, 5])
+def test_episodes_that_were_cut_are_said_to_be_cut(copy, max_ticks):
+    document = json.loads((copy / "evaluation.json").read_text())
+    document["settings"]["max_ticks"] = max_ticks
+    (copy / "evaluation.json").write_text(json.dumps(document))
+    for text in report(copy):
+        assert ("held-out scenarios of at most 5 ticks (means" in text) is (max_ticks is not None)
+        assert ("cut after 5 ticks (evaluator.max_ticks): survived" in text) is (max_ticks is not None)
+
+
+def test_the_wall_time_of_all_lives_is_told_where_the_run_wrote_it(copy):
+    assert "with start and end" not in report(copy)[0]
+    (copy / "duration.json").write_text('{"seconds": 321.4}')
+    for text in report(copy):
+        assert "waiting and learning included; with start and end 321 s" in " ".join(text.split())
 
 
 def test_scores_are_means_over_the_scenarios_in_the_order_of_playing(run):
