@@ -27,7 +27,7 @@ from launch.episodes import Episode, Progress, play
 from launch.errors import LaunchError
 from launch.references import ORACLES, SEES
 from simulator.errors import NoOracleError, OptionError, SimulatorError
-from simulator.held_out import evaluation_options, may_have_met
+from simulator.held_out import evaluation_options, may_have_met, n_scenarios
 from simulator.oracle import Oracle, make_with_oracle
 from simulator.world import World
 
@@ -67,6 +67,7 @@ def play_all(run_dir: Path, say: Progress, settings: dict[str, Any], pictures: P
         bind_models(run_dir, settings["learners"])
         if _policy_names(settings) and _may_have_met(run_dir, settings):
             say("training may have met these scenarios: evaluator.options hold none out")
+    settings = _without_repeats(run_dir, settings, say)
     results: list[Episode] = []
     for name in _policy_names(settings):
         try:
@@ -139,6 +140,16 @@ def _may_have_met(run_dir: Path, settings: Mapping[str, Any]) -> bool:
     training = _training(run_dir)
     under = settings.get("simulator", training)["options"]
     return may_have_met(training["grid"], training["options"], {**under, **settings["options"]})
+
+
+def _without_repeats(run_dir: Path, settings: dict[str, Any], say: Progress) -> dict[str, Any]:
+    """Return the settings with no more episodes than the grid lists scenarios: again is nothing new."""
+    under = settings.get("simulator") or _training(run_dir)
+    there = n_scenarios(under["grid"], {**under["options"], **settings["options"]})
+    if there is None or settings["episodes"] <= there:
+        return settings
+    say(f"plays {there} episodes, not {settings['episodes']}: the grid's options list {there} scenarios")
+    return {**settings, "episodes": there}
 
 
 def _what_was_laid(run_dir: Path, settings: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
-"""Scenarios that training does not meet: which options they take, and whether options keep them apart.
+"""Scenarios that training does not meet: which options they take, whether options keep them apart, how many.
 
 Where a grid draws its scenarios, another seed gives others. Where it chooses among recorded ones, such as
 days of a data set, another seed gives the same again. A family of the second kind has in its module
 
     held_out_options(options) -> dict         laid over the options of training: plays what they leave out
     may_have_met(training, evaluation) -> bool   whether these options let both play the same
+    n_scenarios(options) -> int | None           how many there are, where the options list them
 
 over options as they were written, checked or not.
 """
@@ -48,3 +49,18 @@ def may_have_met(name: str, training: Written, evaluation: Written) -> bool:
     """
     met = getattr(family(name), "may_have_met", None)
     return bool(met and met(training, evaluation))
+
+
+def n_scenarios(name: str, options: Written) -> int | None:
+    """Return how many scenarios the options list, each of which comes again after the last; None: no end.
+
+    Args:
+        name: of the grid.
+        options: of the evaluation's grid, all of them.
+
+    Raises:
+        UnknownGridError: no such grid.
+    """
+    count = getattr(family(name), "n_scenarios", None)
+    listed: int | None = count(options) if count else None
+    return listed

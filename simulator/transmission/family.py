@@ -10,7 +10,7 @@ from simulator.transmission.agents import names_of_agents
 from simulator.transmission.clusters import choose_partition
 from simulator.transmission.greedy import THRESHOLD, SimulateGreedy
 from simulator.transmission.grid import TransmissionGrid
-from simulator.transmission.held_out import held_out_options, may_have_met
+from simulator.transmission.held_out import held_out_options, may_have_met, n_scenarios
 from simulator.transmission.options import read_options
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "held_out_options",
     "make_grid",
     "may_have_met",
+    "n_scenarios",
 ]
 
 DEFAULT_LINK = LinkConfig()  # grid2op's step of five minutes leaves time to measure and to command

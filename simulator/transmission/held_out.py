@@ -32,3 +32,9 @@ def may_have_met(training: Written, evaluation: Written) -> bool:
         return False
     chronics = [set(options.get("chronics") or ()) for options in (training, evaluation)]
     return not all(chronics) or not chronics[0].isdisjoint(chronics[1])
+
+
+def n_scenarios(options: Written) -> int | None:
+    """Return the length of the list of scenarios, None where days are drawn."""
+    listed = options.get("scenarios")
+    return None if listed is None else len(listed)

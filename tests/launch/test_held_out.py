@@ -83,6 +83,12 @@ def test_chorus_eval_plays_held_out_days_of_a_run_whose_settings_do_not_name_the
     assert held_out(json.loads(out.read_text())["episodes"]) == [True] * 4
 
 
+def test_listed_days_are_played_once_however_many_episodes_are_asked_for(tmp_path):
+    folder, said = run_folder(tmp_path, CASE14, {}, options={"scenarios": [[0, 0], [1, 288]]}), []
+    assert [episode.scenario for episode in evaluate(folder, said.append)] == [0, 1]
+    assert "plays 2 episodes, not 4: the grid's options list 2 scenarios" in said
+
+
 def test_training_days_are_played_where_they_are_asked_for_and_that_is_known(tmp_path):
     folder = run_folder(tmp_path, CASE14, {}, options={"split": "train"})
     evaluate(folder, lambda _: None)
