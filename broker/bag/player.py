@@ -237,6 +237,9 @@ class PlayerNode:
 
     def _control(self, request: ControlRequest) -> ControlReply:
         arguments = json.loads(request.arguments)
+        if not isinstance(arguments, dict):
+            msg = f'player: arguments are {request.arguments}, expected an object such as {{"time_s": 1.5}}'
+            raise BagError(msg)
         match request.command:
             case "pause":
                 self.pace.pause()
@@ -252,7 +255,7 @@ class PlayerNode:
                     check_rate(rate, "max")
                 self.pace.set_rate(None if rate == "max" else rate)
             case "seek":
-                self._seek(float(arguments["time_s"]))
+                self._seek(arguments.get("time_s"))
             case "stop":
                 self._stopping = True
             case "status":
@@ -264,10 +267,10 @@ class PlayerNode:
         detail = json.dumps({"time_s": place_s, "played": self.played, "rate": self.pace.rate})
         return ControlReply(0, 0, paused=self.pace.paused, detail=detail)
 
-    def _seek(self, time_s: float) -> None:
+    def _seek(self, time_s: object) -> None:
         length_s = (self.end_ns - self.start_ns) / 1e9
-        if not 0 <= time_s <= length_s:
-            msg = f"player: cannot seek to {time_s} s: the bag has {length_s:.3f} s"
+        if not isinstance(time_s, int | float) or not 0 <= time_s <= length_s:
+            msg = f"player: cannot seek to time_s = {time_s!r}: expected seconds, and the bag has {length_s:.3f} s"
             raise BagError(msg)
         self._target_ns = self.start_ns + int(time_s * 1e9)
 
