@@ -270,9 +270,7 @@ class PlayerNode:
     def _seek(self, time_s: object) -> None:
         length_s = (self.end_ns - self.start_ns) / 1e9
         if not isinstance(time_s, int | float) or not 0 <= time_s <= length_s:
-            msg = (
-                f"player: cannot seek to time_s={time_s!r}, expected seconds: the bag has {length_s:.3f} s"
-            )
+            msg = f"player: cannot seek to time_s={time_s!r}, expected seconds: the bag has {length_s:.3f} s"
             raise BagError(msg)
         self._target_ns = self.start_ns + int(time_s * 1e9)
 
