@@ -16,6 +16,8 @@ from typing import Self
 
 import psutil
 
+from tests.ensemble.supervised import lives
+
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ensemble" / "tiny.yaml"
 
@@ -57,7 +59,7 @@ class Run:
     def left(self, after_s: float = 2.0) -> list[psutil.Process]:
         """Return the processes of the run that are still there after so many seconds."""
         _, alive = psutil.wait_procs(self._seen.values(), timeout=after_s)
-        return [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in alive if lives(process)]
 
     def kill(self, node: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End one node, without warning or with one."""

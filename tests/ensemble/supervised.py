@@ -106,8 +106,16 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def lives(process: psutil.Process) -> bool:
+    """Return whether a process is still at work."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
+
+
 def assert_all_gone(processes: list[psutil.Process], within_s: float) -> None:
     """Fail unless all these processes have ended."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
-    alive = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    alive = [process for process in alive if lives(process)]
     assert not alive, f"left over: {alive}"
