@@ -8,7 +8,7 @@ module `family` that has
     make_grid(name, n_envs, seed, copies_per_scenario, **options) -> Grid
                                                              the bare physics, without a SCADA link
 
-and may have ORACLES: name -> simulator.oracle.OracleKind, and the two functions of simulator.held_out.
+and may have ORACLES: name -> simulator.oracle.OracleKind, and the functions of simulator.held_out.
 """
 
 from __future__ import annotations

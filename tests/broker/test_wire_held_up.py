@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from broker.endpoints import Subscription
 from broker.errors import ConnectionFailedError
 from broker.messages import Clock, PeerMessage
 from tests.broker.relay import Wire, wire
+from tests.running_broker import running_broker
 
 pytestmark = pytest.mark.timeout(60)
 SOON_S = 1.0  # long enough for whoever does not wait for the wire to go on without it
@@ -24,14 +24,8 @@ SOON_S = 1.0  # long enough for whoever does not wait for the wire to go on with
 @pytest.fixture
 def direct(tmp_path: Path) -> Iterator[str]:
     """Address of a running broker."""
-    address = f"ipc://{tmp_path}/b"
-    broker = zeromq.ZeroMqBroker(address)
-    thread = threading.Thread(target=broker.run)
-    thread.start()
-    yield address
-    broker.stop()
-    thread.join(10)
-    assert not thread.is_alive()
+    with running_broker(tmp_path) as address:
+        yield address
 
 
 @pytest.fixture

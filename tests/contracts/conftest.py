@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from broker import Node
-from broker.zeromq import ZeroMqBroker
+from tests.running_broker import running_broker
 
 _numbers = itertools.count()
 NodeMaker = Callable[..., Node]
@@ -21,14 +21,8 @@ def bus(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     if request.param == "memory":
         yield f"memory://bus{next(_numbers)}"
         return
-    address = f"ipc://{tmp_path_factory.mktemp('bus')}/b"
-    broker = ZeroMqBroker(address)
-    thread = threading.Thread(target=broker.run)
-    thread.start()
-    yield address
-    broker.stop()
-    thread.join(10)
-    assert not thread.is_alive()
+    with running_broker(tmp_path_factory.mktemp("bus")) as address:
+        yield address
 
 
 @pytest.fixture
