@@ -7,7 +7,6 @@ the grid's fallback acts.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,17 +17,18 @@ from numpy.typing import NDArray
 from broker import Node, topics
 from broker.errors import LockstepError
 from broker.lockstep import Leader, Receipt
-from broker.messages import Action, ControlReply, ControlRequest, Observation
+from broker.messages import Action, Observation
 from broker.presence import await_nodes
-from broker.services import CONTROL
 from broker.stopwatch import Stopwatch
 from simulator.actions import checked_action
 from simulator.announcer import Announcer
 from simulator.continuity import Continuity, Standing
+from simulator.control import Control
 from simulator.errors import ActionError
 from simulator.frame import Frame
-from simulator.link_config import LinkConfig
-from simulator.orders import Orders, read_arguments
+from simulator.metronome import Metronome
+from simulator.orders import Orders
+from simulator.patience import Patience
 from simulator.settings import SimulatorSettings
 from simulator.world import World
 
@@ -52,14 +52,13 @@ class SimulatorNode:
         self._announcer = Announcer(node, world, settings)
         self._continuity = Continuity(settings.run_dir)
         self._companions = frozenset(settings.companions)
-        self._heard: set[str] = set()
-        self._given_up: set[str] = set()  # missed a deadline, and not heard since
+        self._patience = Patience(settings)
         self._refused: set[str] = set()  # whose latest action was refused
-        self._tick_began = 0.0  # real time: when the clock reached this tick, in time.monotonic()
+        self._metronome = Metronome()
         self._total_ticks = 0
         self._watch = Stopwatch()
         self._actions = {agent: node.subscription(topics.action(agent), Action) for agent in spec.agents}
-        node.server(CONTROL, self._control)
+        Control(node, world, self._orders, self._announcer, self._leader)
 
     def run(self) -> int:
         """Tick until all agents have left, `max_ticks` are done, or the node is stopped.
@@ -105,7 +104,7 @@ class SimulatorNode:
         self._announcer.new_epoch(frame)
         self._keep_standing()
         self._node.set_status("running", tick=0, note=f"epoch {self._announcer.epoch}")
-        self._tick_began = time.monotonic()
+        self._metronome.begin()
         self._watch.lap("physics")
         return frame
 
@@ -124,7 +123,7 @@ class SimulatorNode:
         """Let time pass while paused."""
         self._node.spin(0.1)
         self._take_answers()  # agents may leave
-        self._tick_began = time.monotonic()
+        self._metronome.begin()
         self._watch.lap("paused")
 
     def _tick(self, frame: Frame) -> Frame:
@@ -168,7 +167,7 @@ class SimulatorNode:
     def _take_answers(self) -> None:
         for agent, action in self._arrived():
             if self._leader.accept(agent, (action.epoch, action.tick), action) is Receipt.ACCEPTED:
-                self._heard.add(agent)
+                self._patience.answer(agent)
 
     def _arrived(self) -> Iterator[tuple[str, Action]]:
         """Yield the actions that wait, by agent; let go those who leave."""
@@ -178,7 +177,7 @@ class SimulatorNode:
                     self._leader.leave(agent)
                     self._keep_standing()
                 else:
-                    self._given_up.discard(agent)
+                    self._patience.hear(agent)
                     yield agent, received.message
 
     def _awaited(self) -> list[str]:
@@ -188,47 +187,41 @@ class SimulatorNode:
             LockstepError: somebody's time is over, and `on_missing` is "error".
         """
         missing = self._leader.missing
-        waited_s = self._leader.waited(time.monotonic())
-        overdue = [agent for agent in missing if waited_s > self._patience_s(agent)]
+        overdue = self._patience.overdue(missing, self._leader.waited(time.monotonic()))
         if overdue:
             self._give_up_on(overdue)
         return [agent for agent in missing if agent not in overdue]
 
     def _say_who_is_slow(self) -> bool:
         """Return whether somebody has used up half of its time, and say who."""
-        waited_s = self._leader.waited(time.monotonic())
-        slow = {a: self._patience_s(a) for a in self._leader.missing if a not in self._given_up}
-        slow = {agent: patience_s for agent, patience_s in slow.items() if waited_s > patience_s / 2}
+        slow = self._patience.slow(self._leader.missing, self._leader.waited(time.monotonic()))
         if slow:
-            where = f"tick {self._world.tick} of epoch {self._announcer.epoch}"
-            self._node.log("warning", f"{where} waits for {[*slow]}, for at most {max(slow.values()):g} s")
+            self._node.log(
+                "warning", f"{self._where} waits for {[*slow]}, for at most {max(slow.values()):g} s"
+            )
         return bool(slow)
 
-    def _patience_s(self, agent: str) -> float:
-        """Return how long a tick waits for an agent: less if it missed the last deadline already."""
-        settings = self._settings
-        if agent in self._given_up:
-            return min(settings.retry_s, settings.deadline_s)
-        return settings.deadline_s if agent in self._heard else settings.start_deadline_s
-
     def _give_up_on(self, agents: list[str]) -> None:
-        where = f"tick {self._world.tick} of epoch {self._announcer.epoch}"
         if self._settings.on_missing == "error":
+            limit_s = self._patience.limit_s(agents[0])
             msg = (
-                f"lock-step: no action from {agents} for {where} within {self._patience_s(agents[0]):g} s; "
+                f"lock-step: no action from {agents} for {self._where} within {limit_s:g} s; "
                 "look at their logs, raise deadline_s, or set on_missing: fallback"
             )
             raise LockstepError(msg)
-        news = [agent for agent in agents if agent not in self._given_up]
+        news = self._patience.give_up(agents)
         if news:
-            self._given_up.update(news)
-            self._node.log("warning", f"no action from {news} for {where}; the fallback acts for them")
+            self._node.log("warning", f"no action from {news} for {self._where}; the fallback acts for them")
+
+    @property
+    def _where(self) -> str:
+        return f"tick {self._world.tick} of epoch {self._announcer.epoch}"
 
     def _gather_by_clock(self) -> dict[str, Action]:
         """Let the clock reach the next tick, and take what came in time."""
         newest: dict[str, Action] = {}
         while True:
-            left_s = self._tick_began + self._orders.period_s - time.monotonic()
+            left_s = self._metronome.left_s(self._orders.period_s)
             self._node.spin(max(0.0, left_s))
             self._watch.lap("waiting")
             for agent, action in self._arrived():
@@ -237,8 +230,7 @@ class SimulatorNode:
                     newest[agent] = action
             if left_s <= 0 or self._orders.interrupting or not self._node.ok():
                 break
-        due, now = self._tick_began + self._orders.period_s, time.monotonic()
-        self._tick_began = due if now < due + self._orders.period_s else now  # do not hurry after a long lag
+        self._metronome.next(self._orders.period_s)
         return newest
 
     def _in_time(self, action: Action) -> bool:
@@ -258,31 +250,6 @@ class SimulatorNode:
                     self._refused.add(agent)
                     self._node.log("warning", f"{error}; refused, the fallback acts for it")
         return actions, refused
-
-    def _control(self, request: ControlRequest) -> ControlReply:
-        arguments = read_arguments(request.arguments)
-        detail = ""
-        match request.command:
-            case "link":
-                detail = self._set_link(LinkConfig.from_dict(arguments))
-            case "status":
-                detail = json.dumps({"left": self._leader.left, "missing": self._leader.missing})
-            case command:
-                self._orders.obey(command, arguments)
-        return ControlReply(self._announcer.epoch, self._world.tick, self._orders.paused, detail)
-
-    def _set_link(self, config: LinkConfig) -> str:
-        """Change the SCADA link; return what is to be known of it."""
-        self._world.set_link(config)
-        width, promised = self._world.link.in_flight_dim, self._announcer.in_flight_dim
-        if width == promised:
-            return ""
-        note = (
-            f"the link holds {width} values in flight; /grid/state goes on with the {promised} that "
-            "/grid/description promised, cut or padded with zeros"
-        )
-        self._node.log("warning", note)
-        return note
 
     def _write_timing(self) -> None:
         if self._settings.run_dir is not None:

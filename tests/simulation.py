@@ -13,11 +13,21 @@ from typing import Any, Self
 import numpy as np
 
 from broker import Node, topics
-from broker.messages import Action, AppliedAction, ControlReply, ControlRequest, GridState, Observation
+from broker.messages import (
+    Action,
+    AppliedAction,
+    ControlReply,
+    ControlRequest,
+    GridDescription,
+    GridState,
+    Observation,
+)
 from broker.services import CONTROL
+from simulator.link_config import LinkConfig
 from simulator.node import SimulatorNode
 from simulator.settings import SimulatorSettings
 from simulator.world import World
+from tests.grids import CounterGrid
 
 _numbers = itertools.count()
 PATIENCE_S = 20.0
@@ -140,6 +150,13 @@ class Simulation:
         """Return the next grid state."""
         return wait_for(self.watcher, self._states.take).message
 
+    def description(self) -> GridDescription:
+        """Return what a node learns of the grid that comes to the bus now."""
+        with Node("reader", self.address) as node:
+            subscription = node.subscription(topics.DESCRIPTION, GridDescription, keep=1)
+            node.ready()
+            return wait_for(node, subscription.take).message
+
     def order(self, command: str, **arguments: Any) -> ControlReply:
         """Call the control service."""
         return self._control.call(ControlRequest(command, json.dumps(arguments)), timeout_s=PATIENCE_S)
@@ -150,6 +167,11 @@ class Simulation:
             hand.await_tick(tick, epoch)
         for agent, hand in self.hands.items():
             hand.act(tick, actions.get(agent, 0), epoch=epoch)
+
+
+def counter_world(link: LinkConfig | None = None, **grid: Any) -> World:
+    """Return a world that counts, of episodes that are longer than a test unless `length` says otherwise."""
+    return World(CounterGrid(**{"length": 1000, **grid}), link or LinkConfig())
 
 
 def wait_for(node: Node, take: Callable[[], Any]) -> Any:
