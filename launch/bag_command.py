@@ -157,13 +157,14 @@ def info(bag: BagPath) -> None:
         known = [topic.count for topic in topics.values() if topic.count is not None]
         out = typer.echo
         for file in opened.files:
-            fault = f"  NO INDEX: {file.index_fault}; read by its records" if file.index_fault else ""
-            out(f"File:        {file.path} ({file.size} bytes){fault}")
+            outline = file.outline
+            fault = f"  NO INDEX: {outline.index_fault}; read by its records" if outline.index_fault else ""
+            out(f"File:        {file.path} ({outline.size} bytes){fault}")
         out(f"Start:       {_time(start_ns)}")
         out(f"End:         {_time(end_ns)}")
         out(f"Duration:    {(end_ns - start_ns) / 1e9:.3f} s")
         out(f"Messages:    {sum(known) if len(known) == len(topics) else 'not counted, there is no index'}")
-        closed = opened.files[-1].metadata.get("closed", {})
+        closed = opened.files[-1].outline.metadata.get("closed", {})
         if closed:
             lost = sum(json.loads(closed.get("lost", "{}")).values())
             out(f"Lost:        {lost} (gaps in the sequence numbers that the recorder saw)")

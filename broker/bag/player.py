@@ -155,9 +155,9 @@ class PlayerNode:
             left = self._left_s(due_ns)
             now = time.perf_counter()
             if left > _NEAR_S:
-                self._look(min(left - _NEAR_S / 2, 0.1))
+                self._look(min(left - _NEAR_S / 2, 0.1), due_ns)
             elif now - self._spun > _SPIN_S and (left <= 0 or left > 3 * _CLOSE_S):
-                self._look(0.0)
+                self._look(0.0, due_ns)
             elif left <= 0:
                 if self.pace.rate is None:
                     self.pace.go_to(due_ns)
@@ -216,13 +216,14 @@ class PlayerNode:
             return float("inf")
         return 0.0 if self._outside >= (due_ns - self.start_ns) / 1e9 else float("inf")
 
-    def _look(self, timeout_s: float) -> None:
+    def _look(self, timeout_s: float, due_ns: int) -> None:
+        """Serve the bus, and show the time: never one that a message yet to come is older than."""
         self.node.spin(timeout_s)
         self._spun = time.perf_counter()
         if self._clock is not None and self._spun >= self._clock_due and not self.pace.paused:
             assert self.settings.clock_hz is not None
             self._clock_due = self._spun + 1.0 / self.settings.clock_hz
-            bag_s = (self.pace.now_ns - self.start_ns) / 1e9
+            bag_s = (min(self.pace.now_ns, due_ns) - self.start_ns) / 1e9
             self._clock.publish(Clock(0, 0, bag_s), time_s=bag_s)
 
     def _own_clock(self) -> Any:

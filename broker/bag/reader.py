@@ -90,17 +90,17 @@ class Bag:
     @property
     def metadata(self) -> dict[str, dict[str, str]]:
         """Return the metadata of the first file."""
-        return self.files[0].metadata
+        return self.files[0].outline.metadata
 
     def topics(self) -> dict[str, TopicInfo]:
         """Return what there is, by topic."""
         found: dict[str, TopicInfo] = {}
         for file in self.files:
-            counts = file.statistics.channel_message_counts if file.statistics else None
-            for channel in file.tables.channels.values():
+            counts = file.outline.statistics.channel_message_counts if file.outline.statistics else None
+            for channel in file.outline.tables.channels.values():
                 if not is_bag_topic(channel):
                     continue
-                schema = file.tables.schemas.get(channel.schema_id)
+                schema = file.outline.tables.schemas.get(channel.schema_id)
                 before = found.get(channel.topic)
                 count = None if counts is None else counts.get(channel.id, 0)
                 if before is not None:
@@ -135,7 +135,7 @@ class Bag:
             BagError: at a damaged chunk, if those are refused.
         """
         for file in self.files:
-            if file.index_fault and damage is Damage.REFUSE:
+            if file.outline.index_fault and damage is Damage.REFUSE:
                 _refuse_hole(file)
             for message in file.messages(from_ns, damage):
                 if topics is None or message.topic in topics:
@@ -194,7 +194,7 @@ class Bag:
 
 def _refuse_hole(file: BagFile) -> None:
     """Refuse a file with damage in its middle; an end that is missing is no hole."""
-    holes = [broken for broken in file.broken if broken.resumed is not None]
+    holes = [broken for broken in file.outline.broken if broken.resumed is not None]
     if holes:
         msg = (
             f"{file.path}: at byte {holes[0].offset} the file {holes[0].text}; it goes on at byte "

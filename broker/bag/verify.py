@@ -84,14 +84,14 @@ class _Check:
     def run(self, *, first: bool) -> None:
         """Check everything."""
         file, verdict = self.file, self.verdict
-        previous = file.metadata.get("bag", {}).get("previous", chain.START)
+        previous = file.outline.metadata.get("bag", {}).get("previous", chain.START)
         if not first and previous != verdict.head:
             text = f"follows {previous[:12]}.., but the file before it ends with {verdict.head[:12]}.."
             self._fault("file", text)
         verdict.head = previous
-        if file.index_fault:
+        if file.outline.index_fault:
             self._index_fault()
-        for number, place in enumerate(file.chunks):
+        for number, place in enumerate(file.outline.chunks):
             where = f"chunk {number} at byte {place.offset}{_when(file.chunk_span(place)[0])}"
             verdict.chunks += 1
             try:
@@ -100,33 +100,33 @@ class _Check:
                 self._message_indexes(where, place, contents)
             except BagError as error:
                 self._fault(where, str(error))
-        statistics = file.statistics
+        statistics = file.outline.statistics
         if statistics is not None and statistics.message_count != self.in_file + self.links:
             text = f"counts {statistics.message_count} messages, but {self.in_file + self.links} are there"
             self._fault("index", text)
         self._data_section()
-        closed = file.metadata.get("closed")
+        closed = file.outline.metadata.get("closed")
         if closed is not None and closed["head"] != verdict.head:
             self._fault(
                 "end", f"the chain should end with {closed['head'][:12]}.., it is {verdict.head[:12]}.."
             )
 
     def _index_fault(self) -> None:
-        holes = [broken for broken in self.file.broken if broken.resumed is not None]
+        holes = [broken for broken in self.file.outline.broken if broken.resumed is not None]
         for hole in holes:
             self._fault(f"byte {hole.offset}", f"the file {hole.text}; it goes on at byte {hole.resumed}")
-        ends = [broken for broken in self.file.broken if broken.resumed is None]
+        ends = [broken for broken in self.file.outline.broken if broken.resumed is None]
         for end in ends:
             text = f"the file {end.text}: it was cut, or its recorder was killed; all before is readable"
             self._fault(f"byte {end.offset}", text)
-        if not self.file.broken:
-            self._fault("index", f"cannot be used: {self.file.index_fault}")
+        if not self.file.outline.broken:
+            self._fault("index", f"cannot be used: {self.file.outline.index_fault}")
 
     def _chunk(self, where: str, contents: scan.Contents) -> None:
-        self.file.tables.add(contents.schemas, contents.channels)
+        self.file.outline.tables.add(contents.schemas, contents.channels)
         link: chain.Link | None = None
         for message in contents.messages:
-            channel = self.file.tables.channels.get(message.channel)
+            channel = self.file.outline.tables.channels.get(message.channel)
             if channel is None:
                 self._fault(where, f"a message is of channel {message.channel}, which is not described")
             elif channel.topic == CHAIN_TOPIC:
@@ -180,9 +180,9 @@ class _Check:
 
     def _data_section(self) -> None:
         """Compare the checksum over everything before the index, if the file has one."""
-        end = next((p for p in scan.walk(self.file.file, self.file.size) if _is_data_end(p)), None)
+        end = next((p for p in scan.walk(self.file.file, self.file.outline.size) if _is_data_end(p)), None)
         if not isinstance(end, Place):
-            if not self.file.index_fault:
+            if not self.file.outline.index_fault:
                 self._fault("data section", "has no record of its end")
             return
         expected = int.from_bytes(scan.content(self.file.file, end), "little")

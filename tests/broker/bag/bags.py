@@ -90,7 +90,7 @@ def with_foreign(path: Path) -> Path:
 def flip(path: Path, chunk: int) -> int:
     """Damage a chunk; returns where it begins."""
     with Bag(path) as bag:
-        place = bag.files[0].chunks[chunk].offset
+        place = bag.files[0].outline.chunks[chunk].offset
     content = bytearray(path.read_bytes())
     content[place + 200] ^= 1
     path.write_bytes(content)

@@ -125,7 +125,7 @@ def test_every_flipped_bit_is_found_and_placed(tmp_path: Path) -> None:
 
 def chunk_places(path: Path) -> list[int]:
     with Bag(path) as bag:
-        return [place.offset for place in bag.files[0].chunks]
+        return [place.offset for place in bag.files[0].outline.chunks]
 
 
 def test_a_chunk_that_was_cut_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_truncated_file_is_read_up_to_its_last_whole_chunk(tmp_path: Path, sha
     whole = sum(place <= at for place in places) - 1  # the last one is cut
     with Bag(path) as bag:
         assert len(list(bag.messages())) >= 50 * whole
-        assert "does not end with a footer" in bag.files[0].index_fault
+        assert "does not end with a footer" in bag.files[0].outline.index_fault
     (fault,) = verify(path).faults
     assert "it was cut, or its recorder was killed; all before is readable" in str(fault)
     with Bag(path) as bag:
@@ -181,7 +181,7 @@ def test_a_message_that_was_changed_with_all_checksums_mended_breaks_the_chain(t
     honest = sample(tmp_path / "honest.mcap")
     with Bag(honest) as bag:
         read = list(bag.messages())
-        links = [m for f in bag.files for p in f.chunks for m in f.messages_in(f.raw(p))]
+        links = [m for f in bag.files for p in f.outline.chunks for m in f.outline.messages_in(f.raw(p))]
     forged = BagWriter(tmp_path / "forged.mcap")
     forged._seal = lambda chunk: _old_link(forged, chunk, links)  # type: ignore[method-assign]
     for number, message in enumerate(read):

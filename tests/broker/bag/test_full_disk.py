@@ -61,7 +61,7 @@ def test_what_the_last_flush_could_not_write_is_an_error_that_counts(address: st
         assert "recording stopped: File too large; 0 messages of 100 are in it" in failure(tap)
     assert verify(folder).whole
     with Bag(folder) as bag:
-        assert bag.files[0].metadata["closed"]["why"] == "full"
+        assert bag.files[0].outline.metadata["closed"]["why"] == "full"
 
 
 def test_a_disk_that_has_no_room_for_the_next_file_ends_the_recording(

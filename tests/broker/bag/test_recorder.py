@@ -91,7 +91,7 @@ def test_drops_are_counted_in_the_bag(address: str, tmp_path: Path) -> None:
     assert verdict.lost == 3
     assert "topic /t from sender: 3 missing, sequence number 2 to 4" in str(verdict.gaps[0])
     with Bag(folder) as bag:
-        closed = bag.files[0].metadata["closed"]
+        closed = bag.files[0].outline.metadata["closed"]
         assert json.loads(closed["lost"]) == {"/t": 3}
         assert closed["refused"] == "1"
         assert len(list(bag.messages(["/t"]))) == 5  # the malformed one too: it is what travelled
@@ -214,7 +214,7 @@ def test_what_is_no_message_is_counted_and_spoils_nothing(address: str, tmp_path
     assert verify(folder).whole
     with Bag(folder) as bag:
         ticks = [codec.decode(m.frames, Clock).message.tick for m in bag.messages()]
-        assert bag.files[0].metadata["closed"]["refused"] == "1"
+        assert bag.files[0].outline.metadata["closed"]["refused"] == "1"
     assert ticks == [0, 1]
 
 
@@ -301,8 +301,8 @@ def test_on_a_full_disk_the_recorder_stops_and_the_bag_is_whole(ipc: str, tmp_pa
     assert verdict.whole
     assert 0 < verdict.messages < sent
     with Bag(folder) as bag:
-        assert bag.files[0].metadata["closed"]["why"] == "full"
-        assert not bag.files[0].index_fault
+        assert bag.files[0].outline.metadata["closed"]["why"] == "full"
+        assert not bag.files[0].outline.index_fault
 
 
 def test_ctrl_c_ends_a_recording_with_all_that_was_under_way(ipc: str, tmp_path: Path) -> None:
