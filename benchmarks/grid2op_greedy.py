@@ -14,7 +14,7 @@ import numpy as np
 from launch.arguments import parse_overrides
 from launch.held_out import evaluator_settings
 from launch.launch_file import read_launch_file
-from launch.validate import validate
+from launch.paths import checked
 from simulator.transmission.family import make_grid
 from simulator.transmission.greedy import THRESHOLD, SimulateGreedy
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--gate", type=float, default=THRESHOLD, help="rho from which on it acts")
     parser.add_argument("--workers", type=int, default=0, help="processes that share the copies")
     arguments = parser.parse_args()
-    spec = validate(read_launch_file(arguments.file, parse_overrides([])).root)
+    spec = checked(read_launch_file(arguments.file, parse_overrides([])).root)
     assert spec.evaluator is not None
     options = {**spec.simulator.options, **evaluator_settings(spec, ())["options"]}
     chosen = {"gate": arguments.gate, "workers": arguments.workers}

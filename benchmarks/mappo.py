@@ -29,15 +29,15 @@ from agents.memory import Memory
 from agents.recipe import MemorySettings, Recipe
 from launch.arguments import parse_overrides
 from launch.launch_file import read_launch_file
+from launch.paths import checked
 from launch.spec import LaunchSpec
-from launch.validate import validate
 
 HELD_OUT = 1000  # seed of the evaluation's scenarios
 
 
 def read_spec(file: Path, overrides: list[str]) -> LaunchSpec:
     """Return a launch file with values laid over it. Raises SystemExit where this trainer cannot do it."""
-    spec = validate(read_launch_file(file, parse_overrides(overrides)).root)
+    spec = checked(read_launch_file(file, parse_overrides(overrides)).root)
     agents, chosen = spec.agents, spec.agents.hyperparameters
     network = chosen.policy_kwargs or {}
     faults = {

@@ -37,7 +37,7 @@ from broker.messages import NodeStatus  # noqa: E402
 from launch.agent_names import agents_of  # noqa: E402
 from launch.arguments import parse_overrides  # noqa: E402
 from launch.launch_file import read_launch_file  # noqa: E402
-from launch.validate import validate  # noqa: E402
+from launch.paths import checked  # noqa: E402
 
 FILE = ROOT / "launch" / "files" / "microgrid20.yaml"
 LIMIT_S = 240.0
@@ -72,7 +72,7 @@ def main() -> int:
 def measure(way: str, file: Path, overrides: list[str]) -> Start:
     """Start the launch file's ensemble, look at it when it is at work, and end it."""
     root = read_launch_file(file, parse_overrides(overrides)).root
-    agents = agents_of(root, validate(root))
+    agents = agents_of(root, checked(root))
     with tempfile.TemporaryDirectory(prefix="startup-") as folder:
         address = f"ipc://{folder}/bus"
         words = [str(file), *overrides, f"broker.address={address}", "--run-dir", f"{folder}/run"]

@@ -10,9 +10,9 @@ from launch.agent_names import agents_of
 from launch.arguments import parse_overrides
 from launch.errors import Fault, LaunchError, LaunchFileError
 from launch.launch_file import read_launch_file
+from launch.paths import checked
 from launch.seeds import Role, held_out_seed, seed_of
 from launch.spec import AgentSpec, EvaluatorSpec, LaunchSpec
-from launch.validate import validate
 from simulator.held_out import evaluation_options
 
 CONFIG = "config.yaml"
@@ -107,7 +107,7 @@ def settings_under(run_dir: Path, words: Sequence[str]) -> dict[str, Any]:
         msg = f"{run_dir}: has no {CONFIG}; give the folder of a run that has trained"
         raise LaunchError(msg)
     tree = read_launch_file(file, overrides)
-    spec = validate(tree.root)
+    spec = checked(tree.root)
     settings = evaluator_settings(spec, agents_of(tree.root, spec))
     return {**settings, "simulator": simulator_settings(spec)}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from launch.errors import Fault, LaunchFileError
 from launch.spec import AgentSpec, LaunchSpec
-from launch.validate import fault_at
+from launch.validate import fault_at, validate
 from launch.yaml_tree import Entry
 
 Place = tuple[str, ...]
@@ -21,6 +21,15 @@ Test = Callable[[Path], bool]
 # Options of grids that may be paths; a partition may also be a name, such as "single", even where there is
 # a folder of that name.
 OPTIONS: Mapping[str, Test] = {"partition": Path.is_file, "case": Path.is_dir}
+
+
+def checked(root: Entry) -> LaunchSpec:
+    """Return a launch file's content, checked, with every path absolute.
+
+    Raises:
+        LaunchFileError: holds every fault, each with file, line and key.
+    """
+    return with_absolute_paths(root, validate(root))
 
 
 def with_absolute_paths(root: Entry, spec: LaunchSpec) -> LaunchSpec:

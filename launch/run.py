@@ -23,11 +23,10 @@ from launch.display import Display, make_display
 from launch.errors import StartError
 from launch.interrupt import remembered_interrupt, terminated_in_order
 from launch.launch_file import list_arguments, read_launch_file
-from launch.paths import with_absolute_paths
+from launch.paths import checked
 from launch.program import Kind, Program
 from launch.run_folder import RunFolder, claim_run_folder, new_run_folder, point_latest
 from launch.spec import LaunchSpec
-from launch.validate import validate
 from launch.yaml_tree import Entry
 
 AfterTraining = Callable[[LaunchSpec, tuple[str, ...], RunFolder, Display], int]
@@ -71,7 +70,7 @@ def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
         return 0
     tree = read_launch_file(options.file, parse_overrides(options.overrides))
     root = _join_broker(tree.root, options.broker)
-    spec = with_absolute_paths(root, validate(root))
+    spec = checked(root)
     with (
         terminated_in_order(),
         _folder(options, spec) as folder,

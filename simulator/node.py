@@ -58,7 +58,8 @@ class SimulatorNode:
         self._total_ticks = 0
         self._watch = Stopwatch()
         self._actions = {agent: node.subscription(topics.action(agent), Action) for agent in spec.agents}
-        Control(node, world, self._orders, self._announcer, self._leader)
+        lockstep = settings.mode == "lockstep"
+        Control(node, world, self._orders, self._announcer, self._leader, waits=lockstep)
 
     def run(self) -> int:
         """Tick until all agents have left, `max_ticks` are done, or the node is stopped.

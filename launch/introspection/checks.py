@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from itertools import combinations
 from typing import Any
 
 from broker.address import is_memory
+from broker.errors import RequestTimeoutError, ServiceError
+from broker.messages import ControlReply, ControlRequest
 from broker.registry import LEASE_S, RENEWAL_S
 from broker.schema import VOCABULARY
+from broker.services import CONTROL
 from broker.version import VERSION
 from launch.introspection.address import find_broker, listening
 from launch.introspection.errors import NoBrokerError
@@ -19,6 +23,7 @@ from launch.introspection.observer import Observer
 
 _LATE_S = 3 * RENEWAL_S  # a node that has not renewed for so long is worth a word
 _OFFSET_S = 0.05  # clocks further apart than this make delays wrong that people look at
+_STILL_S = 10.0  # a tick that has waited for so long is worth a word, though agents may learn
 _EXCHANGES = 5  # with the broker, for the offset of this clock
 HERE = "this command"
 
@@ -63,6 +68,8 @@ def examine(named: str | None) -> Iterator[Finding]:
         nodes = bus.nodes()
         yield versions(about, nodes)
         yield states(nodes)
+        if CONTROL.name in bus.services():
+            yield _ticks(bus)
         yield leases(nodes)
         yield losses(nodes)
         yield clocks(nodes, own_offset(bus))
@@ -111,6 +118,36 @@ def states(nodes: Mapping[str, Any]) -> Finding:
     counts = {word: list(state.values()).count(word) for word in sorted(set(state.values()))}
     text = ", ".join(f"{count} {word}" for word, count in counts.items())
     return Finding("nodes", Verdict.OK, f"{len(nodes)}: {text}")
+
+
+def _ticks(bus: Observer) -> Finding:
+    try:
+        reply = bus.call(CONTROL, ControlRequest("status"))
+    except (ServiceError, RequestTimeoutError) as error:
+        text = f"the simulator does not say where it is, it may be busy: {error}"
+        return Finding("ticks", Verdict.WARNING, text)
+    return ticks(reply)
+
+
+def ticks(reply: ControlReply) -> Finding:
+    """Look for a lock-step tick that waits for somebody.
+
+    Args:
+        reply: the simulator's to "status".
+    """
+    where = f"tick {reply.tick} of epoch {reply.epoch}"
+    if reply.paused:
+        text = f"{where}: paused; `chorus service call {CONTROL.name} '{{command: resume}}'` goes on"
+        return Finding("ticks", Verdict.OK, text)
+    status = json.loads(reply.detail or "{}")  # of another simulator, perhaps
+    missing, waited_s = status.get("missing", ()), status.get("waited_s", 0.0)
+    if missing and waited_s > _STILL_S:
+        whom = ", ".join(missing)
+        text = (
+            f"{where} has waited {waited_s:.0f} s for {whom}: are they learning, or stuck? Look at their logs"
+        )
+        return Finding("ticks", Verdict.WARNING, text)
+    return Finding("ticks", Verdict.OK, where)
 
 
 def leases(nodes: Mapping[str, Any]) -> Finding:

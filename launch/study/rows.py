@@ -18,10 +18,10 @@ from launch.errors import LaunchError
 from launch.evaluation import RESULTS
 from launch.held_out import CONFIG, evaluator_settings, settings_under
 from launch.launch_file import read_launch_file
+from launch.paths import checked
 from launch.spec import LaunchSpec
 from launch.study.study import Overrides, Study, slug
 from launch.suggest import did_you_mean
-from launch.validate import validate
 
 RECORD = "study.json"  # in a run folder: how the run came about; written when it has ended well
 Json = dict[str, Any]
@@ -134,7 +134,7 @@ class Plan:
 
     def _checked(self, words: Sequence[str]) -> tuple[LaunchSpec, tuple[str, ...]]:
         tree = read_launch_file(self.launch_file, parse_overrides(words))
-        spec = validate(tree.root)
+        spec = checked(tree.root)
         return spec, agents_of(tree.root, spec)
 
 

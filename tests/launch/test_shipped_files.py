@@ -10,8 +10,8 @@ from launch.arguments import parse_overrides
 from launch.held_out import evaluator_settings
 from launch.imports import ROOT
 from launch.launch_file import read_launch_file
+from launch.paths import checked
 from launch.spec import LaunchSpec
-from launch.validate import validate
 from simulator.held_out import may_have_met
 
 FILES = ROOT / "launch" / "files"
@@ -28,7 +28,7 @@ TRAINED = (
 
 def load(name: str, *words: str) -> tuple[LaunchSpec, tuple[str, ...]]:
     root = read_launch_file(FILES / f"{name}.yaml", parse_overrides(words)).root
-    spec = validate(root)
+    spec = checked(root)
     return spec, agents_of(root, spec)
 
 

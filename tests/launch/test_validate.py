@@ -14,6 +14,7 @@ from launch.arguments import parse_overrides
 from launch.assemble import assemble
 from launch.errors import LaunchFileError
 from launch.launch_file import read_launch_file
+from launch.paths import checked
 from launch.run_folder import RunFolder
 from launch.spec import CriticSpec, LaunchSpec, SimulatorSpec
 from launch.validate import validate
@@ -157,7 +158,7 @@ def test_the_critic_section_knows_every_setting_of_the_critic_and_no_other() -> 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_shipped_launch_file_gives_nodes_settings_that_they_accept(file: Path) -> None:
     root = read_launch_file(file, parse_overrides([])).root
-    spec = validate(root)
+    spec = checked(root)
     program = assemble(spec, agents_of(root, spec), RunFolder(Path("/run")), "ipc:///bus")
     settings = {node.name: node.config for node in program.nodes}
     SimulatorSettings.from_dict(settings["simulator"])
@@ -169,11 +170,11 @@ def test_every_shipped_launch_file_gives_nodes_settings_that_they_accept(file: P
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_resolved_file_of_a_run_repeats_the_run(file: Path, tmp_path: Path) -> None:
-    spec = validate(read_launch_file(file, parse_overrides(["seed=7"])).root)
+    spec = checked(read_launch_file(file, parse_overrides(["seed=7"])).root)
     folder = RunFolder(tmp_path / "run")
     folder.create()
     folder.write_config(spec.model_dump(mode="json", exclude_defaults=True), str(file))
-    again = validate(read_launch_file(folder.path / "config.yaml", parse_overrides([])).root)
+    again = checked(read_launch_file(folder.path / "config.yaml", parse_overrides([])).root)
     assert again == spec
 
 

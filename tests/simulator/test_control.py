@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -96,10 +97,13 @@ def test_status_tells_who_is_missing_and_who_has_left_and_stop_ends_the_run():
     with Simulation(counter_world(), "left", "right") as simulation:
         left, right = simulation.hands.values()
         left.await_tick(0), left.leave()
+        began = time.monotonic()
         right.await_tick(0), right.act(0)
         right.await_tick(1)
         reply = simulation.order("status")
-        assert json.loads(reply.detail) == {"left": ["left"], "missing": ["right"]}
+        status = json.loads(reply.detail)
+        assert 0 <= status.pop("waited_s") <= time.monotonic() - began
+        assert status == {"left": ["left"], "missing": ["right"]}
         assert (reply.epoch, reply.tick, reply.paused) == (1, 1, False)
         simulation.order("stop")
         assert simulation.simulator.end() == 0

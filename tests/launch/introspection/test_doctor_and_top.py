@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 
 import pytest
 
+from broker.messages import ControlReply
 from broker.registry import LEASE_S
 from broker.schema import VOCABULARY
 from broker.version import VERSION
@@ -55,11 +57,11 @@ def test_a_healthy_ensemble_passes_all_checks(run):
     done = run("doctor")
     assert done.exit_code == 0, done.stdout
     lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines[:7]] == [
-        "broker", "ports", "versions", "nodes", "leases", "messages", "clocks"
+    assert [line.split()[1] for line in lines[:8]] == [
+        "broker", "ports", "versions", "nodes", "ticks", "leases", "messages", "clocks"
     ]  # fmt: skip
-    assert all(line.startswith("ok ") for line in lines[:7]), done.stdout
-    assert lines[-1] == "All 7 checks passed"
+    assert all(line.startswith("ok ") for line in lines[:8]), done.stdout
+    assert lines[-1] == "All 8 checks passed"
     assert "0 lost, 0 refused" in done.stdout
 
 
@@ -91,6 +93,17 @@ def test_a_node_that_failed_is_a_failure_and_none_at_all_a_warning():
     assert checks.states({"a": record(), "b": record(state="failed")}).text.startswith("b: failed")
     assert checks.states({"a": record(state="failed")}).verdict is Verdict.FAILED
     assert checks.states({}).verdict is Verdict.WARNING
+
+
+@pytest.mark.parametrize(("waited_s", "paused", "verdict"), [
+    (60.0, False, Verdict.WARNING), (2.0, False, Verdict.OK), (60.0, True, Verdict.OK)
+])  # fmt: skip
+def test_a_tick_that_waits_for_long_is_a_warning_with_whom_it_waits_for(waited_s, paused, verdict):
+    detail = json.dumps({"left": [], "missing": ["north"], "waited_s": waited_s})
+    finding = checks.ticks(ControlReply(2, 7, paused, detail))
+    assert finding.verdict is verdict
+    assert finding.text.startswith("tick 7 of epoch 2")
+    assert ("has waited 60 s for north" in finding.text) == (verdict is Verdict.WARNING)
 
 
 def test_a_node_that_is_silent_is_named():
