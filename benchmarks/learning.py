@@ -127,10 +127,15 @@ def planned(arguments: argparse.Namespace) -> Plan:
 
 
 def overrides(arguments: argparse.Namespace) -> Overrides:
-    found = parse_overrides(arguments.overrides)
-    given = {name: entry.plain() for name, entry in found.arguments.items()}
-    given |= {".".join(path): entry.plain() for path, entry in found.keys.items()}
+    given = laid_over(arguments.overrides)
     return given | ({"agents.updates": arguments.updates} if arguments.updates else {})
+
+
+def laid_over(texts: list[str]) -> Overrides:
+    """Return what `name=value` of the command line says."""
+    found = parse_overrides(texts)
+    given = {name: entry.plain() for name, entry in found.arguments.items()}
+    return given | {".".join(path): entry.plain() for path, entry in found.keys.items()}
 
 
 def seeds(study: Study, text: str) -> list[int]:

@@ -1,12 +1,13 @@
-"""Search for hyperparameters: random trials of the one-process trainer, scored on validation scenarios.
+"""Search for hyperparameters: random trials of an ensemble, scored on validation scenarios.
 
-    python benchmarks/search.py                                              frequency68, 16 trials
-    python benchmarks/search.py --trials 8 --steps 20000                     a quick look
+    python benchmarks/search.py microgrid6                      benchmarks/searches/microgrid6.yaml
+    python benchmarks/search.py microgrid6 --trials 3 --steps 10000    a quick look
+    python benchmarks/search.py microgrid6 --write docs/hyperparameters.md
 
-Each trial draws one value of every row of the space below, trains a policy for each agent (as the ensemble
-does, but in one process) for the same number of environment steps, and is scored by its mean return on
-scenarios that neither training nor the evaluations of docs/results.md use. The best come first;
-beside the draws, one trial has the launch file's own values.
+Each trial draws a value for every key of the file's space, and is an ordinary `chorus launch` of as many
+environment steps as the others; beside the draws, one trial has the launch file's own values. Scores are
+returns in scenarios that the tables of docs/results.md do not use. What is finished is kept: after Ctrl-C the
+same command goes on.
 
 J. Bergstra and Y. Bengio, Random search for hyper-parameter optimization, JMLR 13 (2012).
 """
@@ -14,79 +15,100 @@ J. Bergstra and Y. Bengio, Random search for hyper-parameter optimization, JMLR 
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import os
+import shlex
+import signal
+import sys
 from pathlib import Path
 
-import numpy as np
-import torch as th
-from mappo import Mappo, read_spec
-from rich.progress import track
+from learning import complete, interrupt, laid_over, positive, say, words
 
-ROOT = Path(__file__).parents[1]
-VALIDATION = 3000  # seed of the scenarios that trials are scored on
-SPACE: dict[str, list[str]] = {
-    "agents.n_steps": ["10", "25", "50"],
-    "simulator.copies_per_scenario": ["1", "8", "16"],
-    "agents.hyperparameters.learning_rate": ["3e-4", "1e-3", "2e-3"],
-    "agents.hyperparameters.batch_size": ["400", "800", "1600"],
-    "agents.hyperparameters.gamma": ["0.9", "0.95", "0.97", "0.99"],
-    "agents.hyperparameters.gae_lambda": ["0.9", "0.95"],
-    "agents.hyperparameters.clip_range": ["0.1", "0.2"],
-}
-SHORT = {name: name.rpartition(".")[2] for name in SPACE}
+from agents.errors import AgentsError
+from launch.errors import LaunchError
+from launch.imports import ROOT
+from launch.processes import ONE_THREAD
+from launch.study.lock import locked
+from launch.study.page import replace_part
+from launch.study.rows import Plan, State
+from launch.study.search import Search, read_search, scores, table, trials_of, with_steps
+from launch.study.study import find_study, reserved
+from launch.study.training import read_record
+from simulator.errors import SimulatorError
+
+SEARCHES = ROOT / "benchmarks" / "searches"
 
 
-def trial(file: Path, overrides: list[str], drawn: dict[str, str], steps: int, seed: int) -> float:
-    """Return the mean return that one setting reaches."""
-    th.set_num_threads(1)
-    spec = read_spec(file, [*overrides, *(f"{name}={value}" for name, value in drawn.items())])
-    mappo = Mappo(spec, seed, independent=True)
-    updates = max(1, steps // (spec.agents.n_steps * spec.simulator.n_envs))
-    for update in range(updates):
-        mappo.update(1.0 - update / updates)
-    return float(mappo.evaluate(64, VALIDATION).mean())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="laid over the launch file")
-    parser.add_argument("--file", type=Path, default=ROOT / "launch/files/frequency68.yaml")
-    parser.add_argument("--trials", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=100_000, help="environment steps of a trial (100,000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws and of the training")
-    parser.add_argument("--jobs", type=int, default=2, help="trials side by side (2)")
-    arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
-    draws: list[dict[str, str]] = [{}]  # the launch file's own values
-    draws += [
-        {name: str(rng.choice(values)) for name, values in SPACE.items()} for _ in range(arguments.trials)
-    ]
-    read_spec(arguments.file, arguments.overrides)  # what is wrong is said before the first trial
-    scores: dict[int, float] = {}
+def main() -> int:
+    arguments = parser().parse_intermixed_args()
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
-        with ProcessPoolExecutor(arguments.jobs) as pool:
-            work = {
-                pool.submit(
-                    trial, arguments.file, arguments.overrides, drawn, arguments.steps, arguments.seed
-                ): number
-                for number, drawn in enumerate(draws)
-            }
-            for done in track(as_completed(work), "trials", total=len(work)):
-                scores[work[done]] = done.result()
-    finally:  # also of a search that was interrupted
-        report(draws, scores)
+        return run(arguments)
+    except (LaunchError, AgentsError, SimulatorError) as error:
+        print(f"search: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("search: interrupted; the same command goes on", file=sys.stderr)
+        return 130
 
 
-def report(draws: list[dict[str, str]], scores: dict[int, float]) -> None:
-    """Print the trials that are done, the best first."""
-    print("| return | " + " | ".join(SHORT.values()) + " |")
-    print("| --- " * (len(SPACE) + 1) + "|")
-    for number in sorted(scores, key=scores.__getitem__, reverse=True):
-        values = [draws[number].get(name, "as the launch file") for name in SPACE]
-        print(f"| {scores[number]:.4g} | " + " | ".join(values) + " |")
+def run(arguments: argparse.Namespace) -> int:
+    search = read_search(find_study(arguments.grid, SEARCHES, "search"))
+    given = {"trials": arguments.trials, "steps": arguments.steps}
+    search = search.model_copy(update={key: value for key, value in given.items() if value is not None})
+    on_top = laid_over(arguments.overrides)
+    for fault in reserved(on_top):
+        raise LaunchError(fault)
+    out = (arguments.out or Path("runs") / "searches" / search.name).absolute()
+    page = arguments.write and arguments.write.absolute()
+    os.chdir(ROOT)  # paths in launch files are seen from there
+    plan = Plan(trials_of(search, arguments.seed), out, ROOT / search.launch, on_top)
+    plan = with_steps(plan, search.steps)
+    if not arguments.table_only:
+        with locked(plan.folder):
+            complete(plan, arguments.jobs)
+    found = scores(plan)
+    text = f"{table(plan, search.space, found)}\n\n{origin(arguments, search, plan)}"
+    say(f"\n{text}\nruns: {plan.folder}")
+    missing = [name for name in plan.study.variants if name not in found]
+    if missing:
+        say(f"not there: {', '.join(missing)}")
+    elif page:
+        replace_part(page, f"search {search.name}", text, {}, page.parent / "pictures")
+        say(f"written: {page}")
+    return 1 if missing else 0
+
+
+def origin(arguments: argparse.Namespace, search: Search, plan: Plan) -> str:
+    """Return where a table comes from."""
+    given = {"--trials": arguments.trials, "--steps": arguments.steps, "--seed": arguments.seed or None}
+    chosen = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    command = shlex.join([arguments.grid, *chosen, *words(plan.on_top)])
+    done = [row for row in plan.rows() if plan.state(row) is State.DONE]
+    commits = sorted({read_record(row).commit for row in done})
+    seeds, where = ", ".join(map(str, search.seeds)), search.scenarios
+    return (
+        "Return: interquartile mean, with its 95 % bootstrap interval over scenarios.\n\n"
+        f"- `python benchmarks/search.py {command}`\n"
+        f"- commit {', '.join(commits)}; {search.steps:,} environment steps a trial, training seed {seeds}; "
+        f"{where.episodes} scenarios of `evaluator.seed: {where.seed}`\n"
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("grid", metavar="GRID", help="name in benchmarks/searches, or a path")
+    found.add_argument("overrides", nargs="*", metavar="name=value", help="laid over all trials")
+    found.add_argument("--trials", type=positive, metavar="N", help="how many are drawn")
+    found.add_argument("--steps", type=positive, metavar="N", help="environment steps of a trial")
+    found.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    found.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/searches/NAME)")
+    found.add_argument("--jobs", type=positive, default=1, metavar="J", help="trials side by side (1)")
+    found.add_argument("--table-only", action="store_true", help="train nothing, show what is there")
+    found.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -181,9 +181,4 @@ def _differences(found: Any, wanted: Any, place: str = "") -> list[str]:
                 found.get(key, "the default"), wanted.get(key, "the default"), f"{place}.{key}".strip(".")
             )
         ]
-    return [] if found == wanted or _same_path(found, wanted) else [f"{place} is {found!r}, asked {wanted!r}"]
-
-
-def _same_path(found: Any, wanted: Any) -> bool:
-    """Return whether a run wrote down the absolute path of what a study names by a relative one."""
-    return isinstance(found, str) and isinstance(wanted, str) and Path(wanted).resolve() == Path(found)
+    return [] if found == wanted else [f"{place} is {found!r}, asked {wanted!r}"]

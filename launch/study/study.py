@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +15,7 @@ from launch.spec import Name, Positive, Section
 from launch.suggest import did_you_mean
 from launch.yaml_tree import Entry, read_yaml
 
+Model = TypeVar("Model", bound=Section)
 Overrides = dict[str, Any]  # argument or dotted key of a launch file -> value
 
 # What a study decides for all its runs, so that no variant can decide otherwise.
@@ -73,11 +75,7 @@ def read_study(path: Path) -> Study:
     Raises:
         LaunchFileError: the file cannot be read, or holds something that a study does not have.
     """
-    root = read_yaml(path)
-    try:
-        study = Study.model_validate(root.plain())
-    except ValidationError as error:
-        raise LaunchFileError([_fault(root, detail["loc"], detail) for detail in error.errors()]) from error
+    study, root = read_as(Study, path)
     faults = [
         Fault(root.place((section,)), section, f"{one!r} and {other!r} would share a folder; rename one")
         for section, names in (("variants", study.variants), ("conditions", study.conditions))
@@ -116,13 +114,27 @@ def read_study(path: Path) -> Study:
     return study
 
 
-def reserved(overrides: Overrides) -> list[str]:
+def read_as(model: type[Model], path: Path) -> tuple[Model, Entry]:
+    """Read a YAML file as what a model says it is; return it, and the file's tree.
+
+    Raises:
+        LaunchFileError: the file cannot be read, or is none.
+    """
+    root = read_yaml(path)
+    try:
+        return model.model_validate(root.plain()), root
+    except ValidationError as error:
+        known = list(model.model_fields)
+        raise LaunchFileError([_fault(root, detail, known) for detail in error.errors()]) from error
+
+
+def reserved(overrides: Collection[str]) -> list[str]:
     """Return what is wrong with overrides that a study makes itself."""
     return [f"{key} is for the study to say: set its {RESERVED[key]}" for key in overrides if key in RESERVED]
 
 
-def find_study(name: str, folder: Path) -> Path:
-    """Return the study file of a name, or of a path.
+def find_study(name: str, folder: Path, kind: str = "study") -> Path:
+    """Return the file of a study, or of another kind, of a name or a path.
 
     Raises:
         LaunchFileError: there is none.
@@ -132,7 +144,7 @@ def find_study(name: str, folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     if not path.exists():
         known = sorted(file.stem for file in folder.glob("*.yaml"))
-        text = f"there is no study {name!r}, {did_you_mean(name, known)}"
+        text = f"there is no {kind} {name!r}, {did_you_mean(name, known)}"
         raise LaunchFileError([Fault("command line", "", text)])
     return path
 
@@ -142,8 +154,8 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_") or "_"
 
 
-def _fault(root: Entry, place: tuple[int | str, ...], detail: Any) -> Fault:
-    text = str(detail["msg"])
+def _fault(root: Entry, detail: Any, known: list[str]) -> Fault:
+    text, place = str(detail["msg"]), detail["loc"]
     if detail["type"] == "extra_forbidden":
-        text = f"unknown key, {did_you_mean(str(place[-1]), list(Study.model_fields))}"
+        text = f"unknown key, {did_you_mean(str(place[-1]), known)}"
     return Fault(root.place(place), ".".join(str(key) for key in place), text)
