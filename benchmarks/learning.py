@@ -19,6 +19,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -49,16 +50,21 @@ def say(text: str) -> None:
 
 def main() -> int:
     arguments = parser().parse_intermixed_args()
+    return guarded("learning", lambda: run(arguments))
+
+
+def guarded(name: str, work: Callable[[], int]) -> int:
+    """Do what a command is for; return its exit code, and say why where it did not come to its end."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: `&` in a script has it ignored
         signal.signal(number, interrupt)
     try:
-        return run(arguments)
+        return work()
     except (LaunchError, AgentsError, SimulatorError) as error:
-        print(f"learning: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("learning: interrupted; the same command goes on", file=sys.stderr)
+        print(f"{name}: interrupted; the same command goes on", file=sys.stderr)
         return 130
 
 

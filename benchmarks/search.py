@@ -17,40 +17,26 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
-from learning import complete, interrupt, laid_over, positive, say, words
+from learning import complete, guarded, laid_over, positive, say, words
 
-from agents.errors import AgentsError
 from launch.errors import LaunchError
 from launch.imports import ROOT
-from launch.processes import ONE_THREAD
 from launch.study.lock import locked
 from launch.study.page import replace_part
 from launch.study.rows import Plan, State
 from launch.study.search import Search, read_search, scores, table, trials_of, with_steps
 from launch.study.study import find_study, reserved
 from launch.study.training import read_record
-from simulator.errors import SimulatorError
 
 SEARCHES = ROOT / "benchmarks" / "searches"
 
 
 def main() -> int:
     arguments = parser().parse_intermixed_args()
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    try:
-        return run(arguments)
-    except (LaunchError, AgentsError, SimulatorError) as error:
-        print(f"search: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("search: interrupted; the same command goes on", file=sys.stderr)
-        return 130
+    return guarded("search", lambda: run(arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             complete(plan, arguments.jobs)
     found = scores(plan)
     text = f"{table(plan, search.space, found)}\n\n{origin(arguments, search, plan)}"
-    say(f"\n{text}\nruns: {plan.folder}")
+    if found:
+        say(f"\n{text}\nruns: {plan.folder}")
     missing = [name for name in plan.study.variants if name not in found]
     if missing:
         say(f"not there: {', '.join(missing)}")
