@@ -15,13 +15,14 @@ from broker import Node, topics
 from broker.bag import flow
 from broker.bag.errors import BagError
 from broker.bag.lives import Lives
+from broker.bag.orders import Orders
 from broker.bag.pace import Due, Pace
 from broker.bag.process import run_as_node
 from broker.bag.reader import Bag, TopicInfo
 from broker.bag.recorded import Damage, Recorded
 from broker.bag.recorder import control_of
 from broker.bag.selection import selected
-from broker.bag.settings import PlayerSettings, check_rate
+from broker.bag.settings import PlayerSettings
 from broker.messages import Clock, ControlReply, ControlRequest
 from broker.presence import await_nodes
 from broker.schema import BY_NAME
@@ -59,9 +60,7 @@ class PlayerNode:
         except BagError:
             self.bag.close()
             raise
-        self._stopping = False
-        self._steps = 0  # messages that may leave in a pause
-        self._target_ns: int | None = None  # of a seek
+        self.orders = Orders(self.pace, self.start_ns, self.end_ns)
         self._lives = None if settings.as_recorded else Lives()
         self._spun = 0.0
         self._in_window = 0
@@ -76,7 +75,7 @@ class PlayerNode:
 
     def stop(self) -> None:
         """End soon; callable from signal handlers."""
-        self._stopping = True
+        self.orders.stopped = True
 
     def run(self) -> int:
         """Play to the end, or until stopped; returns the process's exit code."""
@@ -96,8 +95,8 @@ class PlayerNode:
             try:
                 self.play_from(start_ns)
             except Seek:
-                assert self._target_ns is not None
-                start_ns, self._target_ns = self._target_ns, None
+                assert self.orders.target_ns is not None
+                start_ns, self.orders.target_ns = self.orders.target_ns, None
             else:
                 if not self.settings.loop:
                     break
@@ -107,7 +106,7 @@ class PlayerNode:
     @property
     def going(self) -> bool:
         """Say whether to go on."""
-        return self.node.ok() and not self._stopping
+        return self.node.ok() and not self.orders.stopped
 
     def on_bus(self, topic: str) -> str:
         """Return a topic's name on the bus."""
@@ -146,10 +145,10 @@ class PlayerNode:
             Seek: if somebody wants another place.
         """
         while self.going:
-            if self._target_ns is not None:
+            if self.orders.target_ns is not None:
                 raise Seek
-            if self._steps:
-                self._steps -= 1
+            if self.orders.steps:
+                self.orders.steps -= 1
                 self.pace.go_to(due_ns)
                 return True
             left = self._left_s(due_ns)
@@ -237,50 +236,10 @@ class PlayerNode:
         return selected(self.bag, self.settings)
 
     def _control(self, request: ControlRequest) -> ControlReply:
-        arguments = json.loads(request.arguments)
-        if not isinstance(arguments, dict):
-            msg = f'player: arguments are {request.arguments}, expected an object such as {{"time_s": 1.5}}'
-            raise BagError(msg)
-        match request.command:
-            case "pause":
-                self.pace.pause()
-            case "resume":
-                self.pace.resume()
-            case "step":
-                steps = _count(arguments.get("n", 1))
-                self.pace.pause()
-                self._steps += steps
-            case "rate":
-                rate = arguments.get("rate", 1.0)
-                if rate != "max":
-                    check_rate(rate, "max")
-                self.pace.set_rate(None if rate == "max" else rate)
-            case "seek":
-                self._seek(arguments.get("time_s"))
-            case "stop":
-                self._stopping = True
-            case "status":
-                pass
-            case other:
-                msg = f"player: cannot do {other!r}; expected pause, resume, step, rate, seek, stop, status"
-                raise BagError(msg)
+        self.orders.obey(request.command, request.arguments)
         place_s = (self.pace.now_ns - self.start_ns) / 1e9
         detail = json.dumps({"time_s": place_s, "played": self.played, "rate": self.pace.rate})
         return ControlReply(0, 0, paused=self.pace.paused, detail=detail)
-
-    def _seek(self, time_s: object) -> None:
-        length_s = (self.end_ns - self.start_ns) / 1e9
-        if not isinstance(time_s, int | float) or not 0 <= time_s <= length_s:
-            msg = f"player: cannot seek to time_s={time_s!r}, expected seconds: the bag has {length_s:.3f} s"
-            raise BagError(msg)
-        self._target_ns = self.start_ns + int(time_s * 1e9)
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        msg = f"player: n is {value!r}, expected a positive integer: how many messages leave in the pause"
-        raise BagError(msg)
-    return value
 
 
 def build(node: Node, values: dict[str, Any]) -> Any:
