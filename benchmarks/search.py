@@ -76,7 +76,8 @@ def origin(arguments: argparse.Namespace, search: Search, plan: Plan) -> str:
     commits = sorted({read_record(row).commit for row in done})
     seeds, where = ", ".join(map(str, search.seeds)), search.scenarios
     return (
-        "Return: interquartile mean, with its 95 % bootstrap interval over scenarios.\n\n"
+        "Return: interquartile mean, with its 95 % bootstrap interval over scenarios, and seeds if there are "
+        "several. Survived: mean share of the episodes' ticks.\n\n"
         f"- `python benchmarks/search.py {command}`\n"
         f"- commit {', '.join(commits)}; {search.steps:,} environment steps a trial, training seed {seeds}; "
         f"{where.episodes} scenarios of `evaluator.seed: {where.seed}`\n"

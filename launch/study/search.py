@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,18 +89,28 @@ def with_steps(plan: Plan, steps: int) -> Plan:
     return replace(plan, study=plan.study.model_copy(update={"variants": variants}))
 
 
-def scores(plan: Plan) -> dict[str, Estimate]:
-    """Return the interquartile mean of the return of every trial that is done, the best first."""
+@dataclass(frozen=True)
+class Score:
+    """What a trial is worth."""
+
+    returns: Estimate  # interquartile mean over seeds and scenarios
+    survived: float  # mean share of the episodes' ticks
+
+
+def scores(plan: Plan) -> dict[str, Score]:
+    """Return the score of every trial that is done, the highest return first."""
     found = {}
     for name in plan.study.variants:
         rows = [plan.row(name, seed) for seed in plan.study.seeds]
         if all(plan.state(row) is State.DONE for row in rows):
-            returns = [[e.episode_return for e in read_results(row.folder)] for row in rows]
-            found[name] = crossed_bootstrap(interquartile_mean, returns)
-    return dict(sorted(found.items(), key=lambda item: item[1].value, reverse=True))
+            played = [read_results(row.folder) for row in rows]
+            returns = [[episode.episode_return for episode in run] for run in played]
+            survived = float(np.mean([[episode.survived for episode in run] for run in played]))
+            found[name] = Score(crossed_bootstrap(interquartile_mean, returns), survived)
+    return dict(sorted(found.items(), key=lambda item: item[1].returns.value, reverse=True))
 
 
-def table(plan: Plan, space: Mapping[str, list[Any]], found: Mapping[str, Estimate]) -> str:
+def table(plan: Plan, space: Mapping[str, list[Any]], found: Mapping[str, Score]) -> str:
     """Return the trials as a Markdown table.
 
     Args:
@@ -108,11 +118,13 @@ def table(plan: Plan, space: Mapping[str, list[Any]], found: Mapping[str, Estima
         space: what they were drawn from.
         found: their scores.
     """
-    lines = [f"| trial | return | {' | '.join(key.rpartition('.')[2] for key in space)} |"]
-    lines.append("| --- " * (len(space) + 2) + "|")
+    lines = [f"| trial | return | survived | {' | '.join(key.rpartition('.')[2] for key in space)} |"]
+    lines.append("| --- " * (len(space) + 3) + "|")
     for name, score in found.items():
         chosen = own_values(plan, space) if name == OWN else plan.study.variants[name]
-        lines.append(f"| {name} | {score} | {' | '.join(_written(chosen[key]) for key in space)} |")
+        lines.append(
+            f"| {name} | {score.returns} | {score.survived:.0%} | {' | '.join(_written(chosen[key]) for key in space)} |"
+        )
     return "\n".join(lines)
 
 
