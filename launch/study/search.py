@@ -122,9 +122,8 @@ def table(plan: Plan, space: Mapping[str, list[Any]], found: Mapping[str, Score]
     lines.append("| --- " * (len(space) + 3) + "|")
     for name, score in found.items():
         chosen = own_values(plan, space) if name == OWN else plan.study.variants[name]
-        lines.append(
-            f"| {name} | {score.returns} | {score.survived:.0%} | {' | '.join(_written(chosen[key]) for key in space)} |"
-        )
+        values = " | ".join(_written(chosen[key]) for key in space)
+        lines.append(f"| {name} | {score.returns} | {score.survived:.0%} | {values} |")
     return "\n".join(lines)
 
 
