@@ -237,9 +237,9 @@ class Mappo:
                 self.actors.clip_gradients(self.chosen.get("max_grad_norm", 0.5))
                 self.optimizer.step()
 
-    def evaluate(self, episodes: int, seed: int = HELD_OUT) -> np.ndarray:
+    def evaluate(self, episodes: int) -> np.ndarray:
         """Return (episodes,) returns of the most likely actions on held-out scenarios."""
-        table = Table(self.spec, episodes, seed, 1)
+        table = Table(self.spec, episodes, HELD_OUT, 1)
         seen, total, going = table.reset(), np.zeros(episodes), np.ones(episodes, np.bool_)
         while going.any():
             with th.no_grad():

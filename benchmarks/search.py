@@ -22,14 +22,12 @@ from pathlib import Path
 
 from learning import complete, guarded, laid_over, positive, say, words
 
-from launch.errors import LaunchError
 from launch.imports import ROOT
 from launch.study.lock import locked
 from launch.study.page import replace_part
-from launch.study.rows import Plan, State
-from launch.study.search import Search, read_search, scores, table, trials_of, with_steps
-from launch.study.study import find_study, reserved
-from launch.study.training import read_record
+from launch.study.rows import Plan
+from launch.study.search import Search, read_search, refuse_on_top, report, trials_of, with_steps
+from launch.study.study import Overrides, find_study, slug
 
 SEARCHES = ROOT / "benchmarks" / "searches"
 
@@ -44,9 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = {"trials": arguments.trials, "steps": arguments.steps}
     search = search.model_copy(update={key: value for key, value in given.items() if value is not None})
     on_top = laid_over(arguments.overrides)
-    for fault in reserved(on_top):
-        raise LaunchError(fault)
-    out = (arguments.out or Path("runs") / "searches" / search.name).absolute()
+    refuse_on_top(search, on_top)
+    out = (arguments.out or default_folder(search, arguments, on_top)).absolute()
     page = arguments.write and arguments.write.absolute()
     os.chdir(ROOT)  # paths in launch files are seen from there
     plan = Plan(trials_of(search, arguments.seed), out, ROOT / search.launch, on_top)
@@ -54,34 +51,37 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.table_only:
         with locked(plan.folder):
             complete(plan, arguments.jobs)
-    found = scores(plan)
-    text = f"{table(plan, search.space, found)}\n\n{origin(arguments, search, plan)}"
-    if found:
+    text, missing = report(plan, search, command(arguments, on_top))
+    if text:
         say(f"\n{text}\nruns: {plan.folder}")
-    missing = [name for name in plan.study.variants if name not in found]
     if missing:
         say(f"not there: {', '.join(missing)}")
+    if page and missing:
+        say(f"{page} stays as it is: it gets a table when nothing is missing (--trials)")
     elif page:
         replace_part(page, f"search {search.name}", text, {}, page.parent / "pictures")
         say(f"written: {page}")
     return 1 if missing else 0
 
 
-def origin(arguments: argparse.Namespace, search: Search, plan: Plan) -> str:
-    """Return where a table comes from."""
-    given = {"--trials": arguments.trials, "--steps": arguments.steps, "--seed": arguments.seed or None}
-    chosen = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    command = shlex.join([arguments.grid, *chosen, *words(plan.on_top)])
-    done = [row for row in plan.rows() if plan.state(row) is State.DONE]
-    commits = sorted({read_record(row).commit for row in done})
-    seeds, where = ", ".join(map(str, search.seeds)), search.scenarios
-    return (
-        "Return: interquartile mean, with its 95 % bootstrap interval over scenarios, and seeds if there are "
-        "several. Survived: mean share of the episodes' ticks.\n\n"
-        f"- `python benchmarks/search.py {command}`\n"
-        f"- commit {', '.join(commits)}; {search.steps:,} environment steps a trial, training seed {seeds}; "
-        f"{where.episodes} scenarios of `evaluator.seed: {where.seed}`\n"
-    )
+def default_folder(search: Search, arguments: argparse.Namespace, on_top: Overrides) -> Path:
+    """Return a folder that only trials of this kind share; more of them join those that are there."""
+    how = {key: value for key in ("steps", "seed") if (value := getattr(arguments, key))}
+    return Path("runs") / "searches" / "-".join([search.name, *map(slug, words({**how, **on_top}))])
+
+
+def command(arguments: argparse.Namespace, on_top: Overrides) -> str:
+    """Return the command that makes the table anew, without where it goes."""
+    options = {key: getattr(arguments, key) for key in ("trials", "steps", "seed")}
+    chosen = [word for key, value in options.items() if value for word in (f"--{key}", str(value))]
+    return f"python benchmarks/search.py {shlex.join([arguments.grid, *chosen, *words(on_top)])}"
+
+
+def natural(text: str) -> int:
+    if not text.isdecimal():
+        msg = f"got {text!r}, expected a whole number, at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("overrides", nargs="*", metavar="name=value", help="laid over all trials")
     found.add_argument("--trials", type=positive, metavar="N", help="how many are drawn")
     found.add_argument("--steps", type=positive, metavar="N", help="environment steps of a trial")
-    found.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    found.add_argument("--seed", type=natural, default=0, metavar="N", help="of the draws (0)")
     found.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/searches/NAME)")
     found.add_argument("--jobs", type=positive, default=1, metavar="J", help="trials side by side (1)")
     found.add_argument("--table-only", action="store_true", help="train nothing, show what is there")

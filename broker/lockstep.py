@@ -115,8 +115,8 @@ class Leader(Generic[P]):
         return self._sent_at + self.retry_s
 
     def waited(self, now: float) -> float:
-        """Return for how long the open round has been open, in seconds."""
-        return now - self._opened_at
+        """Return for how long the open round has been open, in seconds; 0 before the first one."""
+        return 0.0 if self.round is None else now - self._opened_at
 
     def answers(self) -> dict[str, P]:
         """Return the answers to the open round in the order of members, never by arrival."""

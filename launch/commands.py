@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "doctor": (
         "launch.introspection.doctor:app",
-        "Check broker, versions, leases, lost messages and clocks.",
+        "Check broker, versions, nodes, ticks, lost messages and clocks.",
     ),
     "top": (
         "launch.introspection.top:app",

@@ -24,23 +24,12 @@ OPTIONS: Mapping[str, Test] = {"partition": Path.is_file, "case": Path.is_dir}
 
 
 def checked(root: Entry) -> LaunchSpec:
-    """Return a launch file's content, checked, with every path absolute.
+    """Return a launch file's content, checked, with every path that is there absolute, links followed.
 
     Raises:
         LaunchFileError: holds every fault, each with file, line and key.
     """
-    return with_absolute_paths(root, validate(root))
-
-
-def with_absolute_paths(root: Entry, spec: LaunchSpec) -> LaunchSpec:
-    """Return the launch file's content with every path absolute, links such as runs/latest followed.
-
-    Raises:
-        LaunchFileError: a `load` names nothing that is there.
-    """
-    faults = list(_missing(root, spec))
-    if faults:
-        raise LaunchFileError(faults)
+    spec = validate(root)
     agents, grid, evaluator, player = spec.agents, spec.simulator, spec.evaluator, spec.player
     overrides = {
         name: own.model_copy(update={"load": _load(root, name, own)})
@@ -58,6 +47,13 @@ def with_absolute_paths(root: Entry, spec: LaunchSpec) -> LaunchSpec:
         bag = _absolute(root, ("player", "bag"), player.bag)
         changes["player"] = player.model_copy(update={"bag": bag})
     return spec.model_copy(update=changes)
+
+
+def refuse_missing(root: Entry, spec: LaunchSpec) -> None:
+    """Raise LaunchFileError if a `load` names nothing that is there; a run that is over does without."""
+    faults = list(_missing(root, spec))
+    if faults:
+        raise LaunchFileError(faults)
 
 
 def _missing(root: Entry, spec: LaunchSpec) -> Iterator[Fault]:

@@ -23,7 +23,7 @@ from launch.display import Display, make_display
 from launch.errors import StartError
 from launch.interrupt import remembered_interrupt, terminated_in_order
 from launch.launch_file import list_arguments, read_launch_file
-from launch.paths import checked
+from launch.paths import checked, refuse_missing
 from launch.program import Kind, Program
 from launch.run_folder import RunFolder, claim_run_folder, new_run_folder, point_latest
 from launch.spec import LaunchSpec
@@ -71,6 +71,7 @@ def run(options: Options, then: AfterTraining = evaluate_and_report) -> int:
     tree = read_launch_file(options.file, parse_overrides(options.overrides))
     root = _join_broker(tree.root, options.broker)
     spec = checked(root)
+    refuse_missing(root, spec)
     with (
         terminated_in_order(),
         _folder(options, spec) as folder,

@@ -146,7 +146,7 @@ class BagFile:
         with contextlib.closing(self):
             for place in reversed(self.outline.chunks):
                 wanted = self._latched_ids(found)
-                held = self.outline.channels.get(place.offset, wanted)
+                held = self.outline.chunk_channels.get(place.offset, wanted)
                 if self.chunk_span(place)[0] >= until_ns or not wanted & held:
                     continue
                 newest: dict[str, Recorded] = {}

@@ -31,7 +31,9 @@ class Outline:
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)  # by name
     chunks: list[Place] = field(default_factory=list)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # of chunks, by offset: stamps, ns
-    channels: dict[int, set[int]] = field(default_factory=dict)  # of chunks, by offset; if there is an index
+    chunk_channels: dict[int, set[int]] = field(
+        default_factory=dict
+    )  # of chunks, by offset; if there is an index
     statistics: Statistics | None = None  # of the index
     broken: list[scan.Broken] = field(default_factory=list)  # where the walk could not go on
     index_fault: str = ""  # why the index could not be used, empty if it could
@@ -100,7 +102,7 @@ def _indexed(file: BinaryIO, size: int) -> Outline:
             msg = f"the index names a chunk at byte {place.offset}, but there is none"
             raise BagError(msg)
         outline.chunks.append(place)
-        outline.channels[place.offset] = set(chunk.message_index_offsets)
+        outline.chunk_channels[place.offset] = set(chunk.message_index_offsets)
         outline.spans[place.offset] = (chunk.message_start_time, chunk.message_end_time)
     return outline
 

@@ -216,7 +216,7 @@ class PlayerNode:
         return 0.0 if self._outside >= (due_ns - self.start_ns) / 1e9 else float("inf")
 
     def _look(self, timeout_s: float, due_ns: int) -> None:
-        """Serve the bus, and show the time: never one that a message yet to come is older than."""
+        """Serve the bus, and show the time, but none beyond that at which the next message is due."""
         self.node.spin(timeout_s)
         self._spun = time.perf_counter()
         if self._clock is not None and self._spun >= self._clock_due and not self.pace.paused:

@@ -123,9 +123,10 @@ def states(nodes: Mapping[str, Any]) -> Finding:
 def _ticks(bus: Observer) -> Finding:
     try:
         reply = bus.call(CONTROL, ControlRequest("status"))
-    except (ServiceError, RequestTimeoutError) as error:
-        text = f"the simulator does not say where it is, it may be busy: {error}"
-        return Finding("ticks", Verdict.WARNING, text)
+    except RequestTimeoutError as error:
+        return Finding("ticks", Verdict.WARNING, f"the simulator is busy, or hangs: {error}")
+    except ServiceError as error:
+        return Finding("ticks", Verdict.WARNING, f"the simulator does not say where it is: {error}")
     return ticks(reply)
 
 
@@ -139,15 +140,22 @@ def ticks(reply: ControlReply) -> Finding:
     if reply.paused:
         text = f"{where}: paused; `chorus service call {CONTROL.name} '{{command: resume}}'` goes on"
         return Finding("ticks", Verdict.OK, text)
-    status = json.loads(reply.detail or "{}")  # of another simulator, perhaps
-    missing, waited_s = status.get("missing", ()), status.get("waited_s", 0.0)
+    missing, waited_s = _waiting(reply.detail)
     if missing and waited_s > _STILL_S:
-        whom = ", ".join(missing)
         text = (
-            f"{where} has waited {waited_s:.0f} s for {whom}: are they learning, or stuck? Look at their logs"
+            f"{where} has waited {waited_s:.0f} s for {', '.join(missing)}: learning, or stuck? See the logs"
         )
         return Finding("ticks", Verdict.WARNING, text)
     return Finding("ticks", Verdict.OK, where)
+
+
+def _waiting(detail: str) -> tuple[list[str], float]:
+    """Return whom a tick waits for, and for how many seconds; nobody if a simulator says other things."""
+    try:
+        status = json.loads(detail)
+        return [str(name) for name in status["missing"]], float(status["waited_s"])
+    except (ValueError, TypeError, KeyError):
+        return [], 0.0
 
 
 def leases(nodes: Mapping[str, Any]) -> Finding:

@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @app.command(epilog=EXIT_CODES)
 def doctor(broker: Broker = None) -> None:
-    """Check broker, ports, versions, nodes, leases, lost messages and clocks; 1 if a check fails."""
+    """Check broker, ports, versions, nodes, ticks, leases, lost messages and clocks; 1 if a check fails."""
     with guarded():
         verdicts = []
         for finding in examine(broker):

@@ -28,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             msg = (
-                f"{folder}: process {file.read().strip() or 'unknown'} works on this study; "
+                f"{folder}: process {file.read().strip() or 'unknown'} works in this folder; "
                 "wait for its end, give another --out, or look with --table-only"
             )
             raise LaunchError(msg) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,12 +20,12 @@ Overrides = dict[str, Any]  # argument or dotted key of a launch file -> value
 
 # What a study decides for all its runs, so that no variant can decide otherwise.
 RESERVED = {
-    "seed": "`seeds` (--seeds)",
-    "evaluator.seed": "`scenarios.seed`",
-    "evaluator.episodes": "`scenarios.episodes`",
-    "evaluator.policies": "`policies`",
-    "evaluator.baselines": "`baselines`",
-    "evaluator.metrics": "`metrics`",
+    "seed": "set its `seeds` (--seeds)",
+    "evaluator.seed": "set its `scenarios.seed`",
+    "evaluator.episodes": "set its `scenarios.episodes`",
+    "evaluator.policies": "set its `policies`",
+    "evaluator.baselines": "set its `baselines`",
+    "evaluator.metrics": "set its `metrics`",
 }
 
 # Figures of an episode that every grid has; all others are measures of the grid's metrics.
@@ -104,8 +104,7 @@ def read_study(path: Path) -> Study:
         for name in study.rivals
         if name not in study.variants
     ]
-    if len(set(study.seeds)) < len(study.seeds):
-        faults.append(Fault(root.place(("seeds",)), "seeds", f"{study.seeds} has a seed twice"))
+    faults += [Fault(root.place(("seeds",)), "seeds", fault) for fault in twice(study.seeds)]
     if study.loss_against is not None and study.loss_against not in study.baselines:
         text = f"{study.loss_against!r} is not among the baselines"
         faults.append(Fault(root.place(("loss_against",)), "loss_against", text))
@@ -124,13 +123,25 @@ def read_as(model: type[Model], path: Path) -> tuple[Model, Entry]:
     try:
         return model.model_validate(root.plain()), root
     except ValidationError as error:
-        known = list(model.model_fields)
-        raise LaunchFileError([_fault(root, detail, known) for detail in error.errors()]) from error
+        raise LaunchFileError([_fault(root, detail, model) for detail in error.errors()]) from error
 
 
-def reserved(overrides: Collection[str]) -> list[str]:
-    """Return what is wrong with overrides that a study makes itself."""
-    return [f"{key} is for the study to say: set its {RESERVED[key]}" for key in overrides if key in RESERVED]
+def reserved(
+    overrides: Collection[str], kind: str = "study", places: Mapping[str, str] = RESERVED
+) -> list[str]:
+    """Return what is wrong with overrides that a study, or another kind, makes itself.
+
+    Args:
+        overrides: arguments and dotted keys.
+        kind: who makes it itself.
+        places: key -> what to do in its place.
+    """
+    return [f"{key} is for the {kind} to say: {places[key]}" for key in overrides if key in places]
+
+
+def twice(seeds: Sequence[int]) -> list[str]:
+    """Return what is wrong with a list of seeds."""
+    return [f"{list(seeds)} has a seed twice"] if len(set(seeds)) < len(seeds) else []
 
 
 def find_study(name: str, folder: Path, kind: str = "study") -> Path:
@@ -154,8 +165,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_") or "_"
 
 
-def _fault(root: Entry, detail: Any, known: list[str]) -> Fault:
+def _fault(root: Entry, detail: Any, model: type[Section]) -> Fault:
     text, place = str(detail["msg"]), detail["loc"]
     if detail["type"] == "extra_forbidden":
+        known = model.model_fields if len(place) == 1 else Scenarios.model_fields  # the only section within
         text = f"unknown key, {did_you_mean(str(place[-1]), known)}"
     return Fault(root.place(place), ".".join(str(key) for key in place), text)

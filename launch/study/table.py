@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +61,37 @@ def cross_table(study: Study, scores: Sequence[Score]) -> str:
     ]
     heads = ["loss over the specialist's", *special]
     return f"{text}\n{_markdown(heads, rows)}\nA specialist was trained under the very condition.\n"
+
+
+def trials_table(scores: Sequence[Score], values: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table of a search.
+
+    Args:
+        scores: of the trials, in the order of rows.
+        values: trial -> key -> what it had of what was searched.
+    """
+    keys = list(next(iter(values.values())))
+    rows = [
+        [
+            score.policy,
+            _estimate(score.returns),
+            _figure("survived", score.figure("survived")),
+            *(_written(values[score.variant][key]) for key in keys),
+        ]
+        for score in scores
+    ]
+    method = "Return: interquartile mean over seeds and scenarios, with its 95 % bootstrap interval."
+    return _markdown(["trial", "return", "survived", *_short(keys)], rows) + f"\n{method}\n"
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """Return the last parts of dotted keys, or the whole where two share it."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)]
+
+
+def _written(value: Any) -> str:
+    return "none" if value is None else json.dumps(value).replace('"', "")
 
 
 def provenance(

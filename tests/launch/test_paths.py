@@ -9,10 +9,9 @@ import pytest
 from launch.arguments import parse_overrides
 from launch.errors import LaunchFileError
 from launch.launch_file import read_launch_file
-from launch.paths import with_absolute_paths
+from launch.paths import checked, refuse_missing
 from launch.run import Options, run
 from launch.spec import LaunchSpec
-from launch.validate import validate
 
 LEAST = "name: x\nsimulator: {grid: synthetic}\n"
 
@@ -21,7 +20,9 @@ def resolved(folder: Path, text: str, *words: str) -> LaunchSpec:
     folder.mkdir(exist_ok=True)
     (folder / "x.yaml").write_text(text)
     root = read_launch_file(folder / "x.yaml", parse_overrides(words)).root
-    return with_absolute_paths(root, validate(root))
+    spec = checked(root)
+    refuse_missing(root, spec)
+    return spec
 
 
 @pytest.fixture
@@ -77,3 +78,9 @@ def test_a_name_that_a_grid_knows_is_no_path_though_there_is_a_folder_of_that_na
     (tmp_path / "single").mkdir()
     text = "name: x\nsimulator: {grid: synthetic, options: {partition: single}}\n"
     assert resolved(tmp_path, text).simulator.options == {"partition": "single"}
+
+
+def test_a_run_whose_load_is_gone_meanwhile_can_still_be_read(tmp_path):
+    (tmp_path / "x.yaml").write_text(LEAST)
+    root = read_launch_file(tmp_path / "x.yaml", parse_overrides(["agents.load=/gone/models"])).root
+    assert checked(root).agents.load == "/gone/models"

@@ -100,13 +100,24 @@ def test_status_tells_who_is_missing_and_who_has_left_and_stop_ends_the_run():
         began = time.monotonic()
         right.await_tick(0), right.act(0)
         right.await_tick(1)
+        shown = time.monotonic()
+        assert right.hears_nothing(0.2)
+        waited_s = time.monotonic() - shown
         reply = simulation.order("status")
         status = json.loads(reply.detail)
-        assert 0 <= status.pop("waited_s") <= time.monotonic() - began
+        assert waited_s - 0.001 <= status.pop("waited_s") <= time.monotonic() - began
         assert status == {"left": ["left"], "missing": ["right"]}
         assert (reply.epoch, reply.tick, reply.paused) == (1, 1, False)
         simulation.order("stop")
         assert simulation.simulator.end() == 0
+
+
+def test_no_tick_waits_before_the_first_one_or_by_the_clock():
+    with Simulation(counter_world(), "left", "right", wait_for=["recorder"]) as simulation:
+        assert json.loads(simulation.order("status").detail)["waited_s"] == 0.0
+    with Simulation(counter_world(), "left", "right", mode="realtime", period_s=1000.0) as simulation:
+        simulation.hands["left"].await_tick(0)
+        assert json.loads(simulation.order("status").detail)["waited_s"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_messages_leave_when_they_are_due(tmp_path: Path) -> None:
         player.run()
     # How late they are is the machine's doing; benchmarks/bag_timing.py has figures. It must not grow.
     assert min(player.late_ns) >= 0
-    assert min(player.late_ns[400:]) < 10_000_000
+    assert min(player.late_ns[-50:]) < 10_000_000
 
 
 def test_as_fast_as_possible_loses_nothing_to_a_recorder(tmp_path: Path) -> None:

@@ -106,6 +106,11 @@ def test_a_tick_that_waits_for_long_is_a_warning_with_whom_it_waits_for(waited_s
     assert ("has waited 60 s for north" in finding.text) == (verdict is Verdict.WARNING)
 
 
+@pytest.mark.parametrize("detail", ["", "well", "[]", '{"missing": ["north"]}'])
+def test_a_simulator_that_says_other_things_is_no_reason_for_a_warning(detail):
+    assert checks.ticks(ControlReply(1, 3, paused=False, detail=detail)).verdict is Verdict.OK
+
+
 def test_a_node_that_is_silent_is_named():
     finding = checks.leases({"a": record(), "b": record(renewed_s_ago=LEASE_S - 1)})
     assert finding.verdict is Verdict.WARNING
