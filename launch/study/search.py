@@ -173,12 +173,9 @@ def report(plan: Plan, search: Search, command: str) -> tuple[str, list[str]]:
     values = {name: own_values(plan, name, search.space) for name in done}
     times = [found[0] for rows in done.values() for row in rows if (found := timings(row.folder))]
     records = {name: [read_record(row) for row in rows] for name, rows in done.items()}
-    parts = [
-        table.trials_table(scores, values),
-        table.provenance(plan.study, command, records, times),
-        *([f"- all trials: `{json.dumps(search.overrides)}`\n"] if search.overrides else []),
-    ]
-    return "\n".join(parts[:2]) + "".join(parts[2:]), missing
+    source = table.provenance(plan.study, command, records, times)
+    laid = f"- all trials: `{json.dumps(search.overrides)}`\n" if search.overrides else ""
+    return f"{table.trials_table(scores, values)}\n{source}{laid}", missing
 
 
 def _done(plan: Plan, name: str) -> Sequence[Row]:
