@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -80,18 +79,16 @@ def test_an_agent_that_was_heard_has_the_shorter_deadline():
             simulation.simulator.end()
 
 
-def test_the_fallback_stands_in_for_a_missing_agent_and_waits_for_its_deadline_once_only():
+def test_the_fallback_stands_in_for_a_missing_agent_until_it_is_heard():
     settings = {"on_missing": "fallback", "deadline_s": 1.0, "start_deadline_s": 1.0}
     with Simulation(counter_world(), "left", "right", **settings) as simulation:
         left, right = simulation.hands.values()
-        began = time.monotonic()
         for tick in range(12):
             left.await_tick(tick)
             left.act(tick, 3 if tick % 3 == 0 else 1)
             applied = simulation.applied()
             assert applied.verdicts.tolist() == [[Verdict.APPLIED, Verdict.LATE]] * 3
             assert applied.actions[:, 1].tolist() == [0, 0, 0]
-        assert time.monotonic() - began < 8.0  # twelve deadlines would be 12 s
         while right.look().tick < 12:
             pass
         right.act(12, 2)
