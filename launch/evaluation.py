@@ -16,26 +16,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import simulator
-from agents.baselines import Policy, make_baseline
-from agents.description import GridView
 from agents.errors import AgentsError, SettingsError
 from agents.files import write_atomically
 from launch.episodes import Episode, Progress, play
 from launch.errors import LaunchError
-from launch.references import ORACLES, SEES
+from launch.players import make_policies, make_stage, policy_names
 from simulator.errors import NoOracleError, OptionError, SimulatorError
 from simulator.held_out import evaluation_options, may_have_met, n_scenarios
-from simulator.oracle import Oracle, make_with_oracle
 from simulator.world import World
 
 RESULTS = "evaluation.json"
 TRAINING = "nodes/simulator.json"  # the grid that was trained on
 SETTINGS = "nodes/evaluator.json"  # what was evaluated last; a run that was interrupted has none
 PICTURES = "pictures"  # one episode of each policy, where the grid can draw itself
-_ENSEMBLE = {"deterministic": "ensemble", "sampled": "ensemble, sampled"}
 
 
 def evaluate(
@@ -65,18 +58,18 @@ def play_all(run_dir: Path, say: Progress, settings: dict[str, Any], pictures: P
         from launch.manifest import bind_models
 
         bind_models(run_dir, settings["learners"])
-        if _policy_names(settings) and _may_have_met(run_dir, settings):
+        if policy_names(settings) and _may_have_met(run_dir, settings):
             say("training may have met these scenarios: evaluator.options hold none out")
     settings = _without_repeats(run_dir, settings, say)
     results: list[Episode] = []
-    for name in _policy_names(settings):
+    for name in policy_names(settings):
         try:
-            world, oracle = _stage(name, run_dir, settings)
+            world, oracle = make_stage(name, settings.get("simulator") or _training(run_dir), settings)
         except NoOracleError as error:
             say(f"{name}: left out, {error}")
             continue
         try:
-            policies = oracle or _policies(name, run_dir, settings, world)
+            policies = oracle or make_policies(name, run_dir, settings, world)
             results += play(world, name, policies, settings["max_ticks"], say, settings.get("metrics", ()))
             if pictures is not None:
                 _draw(world, pictures / f"{name}.png")
@@ -158,80 +151,6 @@ def _what_was_laid(run_dir: Path, settings: Mapping[str, Any]) -> str:
     if not laid or not laid.items() <= settings["options"].items():
         return ""
     return f"; the evaluator asks for {laid} by itself, for what training leaves out; evaluator.options win"
-
-
-def _policy_names(settings: Mapping[str, Any]) -> list[str]:
-    ensemble = [_ENSEMBLE[kind] for kind in settings["policies"]] if _policy_paths(Path(), settings) else []
-    return [*ensemble, *settings["baselines"]]
-
-
-def _stage(name: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[World, Oracle | None]:
-    """Return the evaluator's own grid, and the oracle where one is to play.
-
-    The grid has the training grid's settings with the evaluator's laid over, and what a rule has to see.
-    """
-    training = settings.get("simulator") or _training(run_dir)
-    options = {**training["options"], **settings["options"]}
-    n_envs, seed = settings["episodes"], settings["seed"]
-    if name in ORACLES:
-        return make_with_oracle(name, training["grid"], n_envs, seed, **options)
-    scada, smoothing = training["scada"], training["smoothing"]
-    world = simulator.make(training["grid"], n_envs, seed, scada, smoothing, **options)
-    sees = SEES.get(name, {})
-    if sees.keys() <= world.spec.options.keys() and any(world.spec.options[k] != v for k, v in sees.items()):
-        world.close()
-        world = simulator.make(training["grid"], n_envs, seed, scada, smoothing, **{**options, **sees})
-    return world, None
-
-
-def _policies(name: str, run_dir: Path, settings: Mapping[str, Any], world: World) -> dict[str, Policy]:
-    seeds = np.random.SeedSequence(settings["seed"]).generate_state(len(world.spec.agents))
-    if name not in _ENSEMBLE.values():
-        return {
-            agent: make_baseline(name, _view(world, agent), int(seed))
-            for agent, seed in zip(world.spec.agents, seeds, strict=True)
-        }
-    from agents.saved_policy import SavedPolicy
-
-    paths = _policy_paths(run_dir, settings)
-    elsewhere = [a for a in world.spec.agents if a not in {*paths, *settings["stand_ins"]}]
-    if elsewhere:
-        msg = f"the policies of {elsewhere} are not in this run's folder: these agents are external"
-        raise SettingsError(msg)
-    deterministic = name == _ENSEMBLE["deterministic"]
-    return {
-        agent: SavedPolicy.load(paths[agent], agent, deterministic=deterministic, seed=int(seed))
-        if agent in paths
-        else make_baseline(settings["stand_ins"][agent], _view(world, agent), int(seed))
-        for agent, seed in zip(world.spec.agents, seeds, strict=True)
-    }
-
-
-def _policy_paths(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Path]:
-    """Return where the policy of each agent lies: of those that learned in the run, of others as loaded."""
-    loaded = {agent: Path(path) for agent, path in settings.get("loads", {}).items()}
-    return {**loaded, **dict.fromkeys(settings["learners"], run_dir / "models")}
-
-
-def _view(world: World, agent: str) -> GridView:
-    spec = world.spec
-    return GridView(
-        grid=spec.name,
-        agent=agent,
-        agents=spec.agents,
-        epoch=0,
-        n_envs=spec.n_envs,
-        dt_s=spec.dt_s,
-        observation_space=spec.observation_spaces[agent],
-        action_space=spec.action_spaces[agent],
-        feature_names=spec.observation_names[agent],
-        action_names=spec.action_names[agent],
-        neighbours=tuple(spec.neighbours.get(agent, ())),
-        masked=False,
-        mode="lockstep",
-        config_sha256="",
-        partition=spec.partition,
-    )
 
 
 def _read(path: Path) -> dict[str, Any]:
