@@ -176,7 +176,7 @@ def test_a_table_has_only_what_was_evaluated_as_the_study_asks(trained):
 
 def test_one_command_at_a_time_works_in_a_folder(tmp_path):
     folder = tmp_path / "out"
-    busy = pytest.raises(LaunchError, match=rf"process {os.getpid()} works on this study; wait")
+    busy = pytest.raises(LaunchError, match=rf"process {os.getpid()} works in this folder; wait")
     with locked(folder), busy, locked(folder):
         pass
     with locked(folder):
