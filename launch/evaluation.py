@@ -64,7 +64,7 @@ def play_all(run_dir: Path, say: Progress, settings: dict[str, Any], pictures: P
     results: list[Episode] = []
     for name in policy_names(settings):
         try:
-            world, oracle = make_stage(name, settings.get("simulator") or _training(run_dir), settings)
+            world, oracle = make_stage(name, _evaluated_grid(run_dir, settings), settings)
         except NoOracleError as error:
             say(f"{name}: left out, {error}")
             continue
@@ -129,15 +129,20 @@ def _training(run_dir: Path) -> dict[str, Any]:
     return _read(run_dir / TRAINING)
 
 
+def _evaluated_grid(run_dir: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the grid that is evaluated on: by default those of training."""
+    return settings.get("simulator") or _training(run_dir)
+
+
 def _may_have_met(run_dir: Path, settings: Mapping[str, Any]) -> bool:
     training = _training(run_dir)
-    under = settings.get("simulator", training)["options"]
+    under = _evaluated_grid(run_dir, settings)["options"]
     return may_have_met(training["grid"], training["options"], {**under, **settings["options"]})
 
 
 def _without_repeats(run_dir: Path, settings: dict[str, Any], say: Progress) -> dict[str, Any]:
     """Return the settings with no more episodes than the grid lists scenarios: again is nothing new."""
-    under = settings.get("simulator") or _training(run_dir)
+    under = _evaluated_grid(run_dir, settings)
     there = n_scenarios(under["grid"], {**under["options"], **settings["options"]})
     if there is None or settings["episodes"] <= there:
         return settings
@@ -146,7 +151,7 @@ def _without_repeats(run_dir: Path, settings: dict[str, Any], say: Progress) -> 
 
 
 def _what_was_laid(run_dir: Path, settings: Mapping[str, Any]) -> str:
-    under = settings.get("simulator") or _training(run_dir)
+    under = _evaluated_grid(run_dir, settings)
     laid = evaluation_options(under["grid"], under["options"], {})
     if not laid or not laid.items() <= settings["options"].items():
         return ""

@@ -17,7 +17,9 @@ def running_broker(folder: Path) -> Iterator[str]:
     broker = ZeroMqBroker(address)
     thread = threading.Thread(target=broker.run)
     thread.start()
-    yield address
-    broker.stop()
-    thread.join(10)
+    try:
+        yield address
+    finally:
+        broker.stop()
+        thread.join(10)
     assert not thread.is_alive()

@@ -18,7 +18,6 @@ from broker.bag.layout import origin_of, packed
 from broker.bag.reader import Bag
 from broker.bag.writer import BagWriter
 from broker.messages import Clock, GridState, NodeStatus, Observation
-from broker.zeromq import ZeroMqBroker
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -105,20 +104,6 @@ def sample(path: Path, count: int = 400, period_ns: int = 1_000_000) -> Path:
         frames = frames_of(topic, observation(number), number // 2)
         messages.append((frames, START_NS + (number + 1) * period_ns))
     return write(path, messages, latched=["/latched"])
-
-
-@contextmanager
-def bus(folder: Path) -> Iterator[str]:
-    """Address of a broker in a thread."""
-    address = f"ipc://{folder}/b"
-    broker = ZeroMqBroker(address)
-    thread = threading.Thread(target=broker.run)
-    thread.start()
-    try:
-        yield address
-    finally:
-        broker.stop()
-        thread.join(10)
 
 
 @contextmanager

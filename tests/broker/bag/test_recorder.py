@@ -22,8 +22,9 @@ from broker.bag.verify import verify
 from broker.errors import TopicError
 from broker.messages import Clock, ControlRequest
 from broker.presence import await_nodes
-from tests.broker.bag.bags import Tap, bus, chatter, in_thread, observation, until
+from tests.broker.bag.bags import Tap, chatter, in_thread, observation, until
 from tests.broker.bag.processes import Process
+from tests.running_broker import running_broker
 
 pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(90)]
 
@@ -33,13 +34,13 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "memory":
         yield f"memory://{tmp_path.name}"
     else:
-        with bus(tmp_path) as found:
+        with running_broker(tmp_path) as found:
             yield found
 
 
 @pytest.fixture
 def ipc(tmp_path: Path) -> Iterator[str]:
-    with bus(tmp_path) as found:
+    with running_broker(tmp_path) as found:
         yield found
 
 

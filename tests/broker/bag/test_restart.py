@@ -15,8 +15,9 @@ from broker.bag.succession import head_before, head_of, next_path
 from broker.bag.verify import verify
 from broker.messages import Clock
 from broker.presence import await_nodes
-from tests.broker.bag.bags import START_NS, bus, frames_of, in_thread, sample, write
+from tests.broker.bag.bags import START_NS, frames_of, in_thread, sample, write
 from tests.broker.bag.processes import Process
+from tests.running_broker import running_broker
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -43,7 +44,7 @@ def test_a_restarted_recorder_goes_on_with_the_chain(tmp_path: Path) -> None:
 @pytest.mark.ensemble
 def test_after_a_kill_the_cut_is_all_that_is_wrong(tmp_path: Path) -> None:
     folder = tmp_path / "bag"
-    with bus(tmp_path) as address, Node("sender", address) as sender:
+    with running_broker(tmp_path) as address, Node("sender", address) as sender:
         publisher = sender.publisher("/t", Clock)
         sender.ready(20.0)
         for end in (signal.SIGKILL, signal.SIGINT):
