@@ -21,7 +21,8 @@ from broker.messages import Action, Observation
 from broker.schema import BY_NAME
 from simulator.node import SimulatorNode
 from simulator.settings import SimulatorSettings
-from tests.broker.bag.bags import bus, in_thread
+from tests.broker.bag.bags import in_thread
+from tests.running_broker import running_broker
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "edge_agent.py"
@@ -30,7 +31,11 @@ pytestmark = [pytest.mark.ensemble, pytest.mark.timeout(90)]
 
 def test_outside_programs_act_as_the_agents_of_a_grid(tmp_path: Path) -> None:
     ticks = 25
-    with bus(tmp_path) as address, Node("simulator", address) as node, Node("recorder", address) as ear:
+    with (
+        running_broker(tmp_path) as address,
+        Node("simulator", address) as node,
+        Node("recorder", address) as ear,
+    ):
         recording = RecorderNode(ear, RecorderSettings(str(tmp_path / "bag")))
         settings = SimulatorSettings(grid="synthetic", n_envs=2, wait_for=["recorder"], start_deadline_s=60.0)
         world = simulator.make("synthetic", n_envs=2, seed=1)
